@@ -1,0 +1,1 @@
+//! What each daemon does before its own work.
