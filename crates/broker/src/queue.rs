@@ -1,0 +1,1 @@
+//! One queue: a deterministic state machine driven by commands that carry the time.
