@@ -75,4 +75,7 @@ pub struct Handle {
     pub lane: u8,
     /// Its number in the lane; `Seq::MAX` for a no-ack delivery that was never stored.
     pub seq: Seq,
+    /// Bytes of its body: what an ack or a requeue changes in the queue's byte counts, without reading the message.
+    /// 0 for one that was never stored.
+    pub bytes: u32,
 }
