@@ -19,28 +19,31 @@
 
 pub mod args;
 mod consumer;
+mod deliver;
 mod expiry;
 mod limit;
 mod ready;
+mod settle;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
 use std::rc::Rc;
 
 use amqp::value::Table;
-use store::{LaneId, RecoveredLane, Slice, Store};
+use store::{LaneId, RecoveredLane, Store};
 
 use crate::message::Message;
-use crate::{ConsumerKey, Cx, Delivery, Handle, Millis, QueueId, Sink};
+use crate::{ConsumerKey, Cx, Handle, Millis, QueueId, Sink};
 
 use args::{Overflow, QueueArgs};
 use consumer::Consumers;
 use expiry::{Due, Expiry};
-use ready::{Head, Ready};
+use ready::Ready;
 
 pub use consumer::{Cancelled, CheckoutError, Consumer, ConsumerSpec};
+pub use deliver::Got;
+pub use settle::{DeadLetter, Outbox, Reason};
 
 /// Messages that one command may expire, drop or find unreadable. What is left is due at once, so that a million
 /// messages that expire together neither stop the shard nor fill memory with dead letters.
@@ -115,60 +118,6 @@ pub enum Admission {
         /// A copy goes to the dead letter exchange, for [`Reason::Maxlen`].
         dead_letter: bool,
     },
-}
-
-/// Why a message left its queue for the dead letter exchange.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Reason {
-    /// It was too old.
-    Expired,
-    /// A consumer rejected it.
-    Rejected,
-    /// The queue was full.
-    Maxlen,
-}
-
-impl Reason {
-    /// As in the `x-death` header.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Reason::Expired => "expired",
-            Reason::Rejected => "rejected",
-            Reason::Maxlen => "maxlen",
-        }
-    }
-}
-
-/// A message on its way to the dead letter exchange of the queue `from`. It is no longer the queue's in any count; the
-/// store keeps it until [`Queue::bury`], so that a crash cannot lose it.
-pub struct DeadLetter {
-    /// Where it died.
-    pub from: QueueId,
-    /// The original, for `bury`.
-    pub handle: Handle,
-    /// Of what.
-    pub reason: Reason,
-    /// The stored message.
-    pub slice: Slice,
-}
-
-/// What a command leaves for the broker to route.
-#[derive(Default)]
-pub struct Outbox {
-    /// Oldest first.
-    pub dead: VecDeque<DeadLetter>,
-}
-
-/// What `get` found.
-pub struct Got {
-    /// Names it, for ack and reject. Already settled when got without acknowledgement.
-    pub handle: Handle,
-    /// Whether it was delivered before.
-    pub redelivered: bool,
-    /// The stored message.
-    pub slice: Slice,
-    /// Messages that still wait.
-    pub remaining: u64,
 }
 
 /// What `tick` found.
@@ -406,332 +355,8 @@ impl Queue {
     }
 }
 
-/// Messages go out.
+/// Time goes by.
 impl Queue {
-    /// Admits a consumer. Nothing is delivered before `pump`, so that consume-ok can be written first.
-    pub fn checkout<S: Sink>(
-        &mut self,
-        cx: &mut Cx<'_, S>,
-        spec: ConsumerSpec,
-        _out: &mut Outbox,
-    ) -> Result<(), CheckoutError> {
-        let single_active = self.args.single_active_consumer;
-        let consumers =
-            self.consumers.get_or_insert_with(|| Box::new(Consumers::new(single_active)));
-        consumers.add(spec)?;
-        self.expiry.used = cx.now;
-        Ok(())
-    }
-
-    /// Takes a consumer out. Its unacked deliveries stay unacked; another one may become the active one.
-    pub fn cancel<S: Sink>(
-        &mut self,
-        cx: &mut Cx<'_, S>,
-        key: ConsumerKey,
-        out: &mut Outbox,
-    ) -> Cancelled {
-        let existed = self.consumers.as_mut().is_some_and(|consumers| consumers.remove(key));
-        let was_last = existed && self.consumers() == 0;
-        if existed {
-            self.expiry.used = cx.now;
-            self.pump(cx, out);
-        }
-        Cancelled { existed, was_last }
-    }
-
-    /// The sink takes messages for this consumer again.
-    pub fn resume<S: Sink>(&mut self, cx: &mut Cx<'_, S>, key: ConsumerKey, out: &mut Outbox) {
-        if self.consumers.as_mut().is_some_and(|consumers| consumers.resume(key)) {
-            self.pump(cx, out);
-        }
-    }
-
-    /// Delivers as long as something waits and somebody takes.
-    #[inline]
-    pub fn pump<S: Sink>(&mut self, cx: &mut Cx<'_, S>, out: &mut Outbox) {
-        if self.ready.count() > 0 {
-            let mut budget = BATCH;
-            self.pump_within(cx, out, &mut budget);
-        }
-    }
-
-    fn pump_within<S: Sink>(&mut self, cx: &mut Cx<'_, S>, out: &mut Outbox, budget: &mut u32) {
-        while self.ready.count() > 0 {
-            let Some(to) = self.taker(cx.sink) else { break };
-            let Some((head, slice, handle)) = self.live_head(cx, out, budget) else { break };
-            let Ok(m) = Message::parse(&slice) else { break };
-            self.take(&head);
-            self.hand_over(cx, to, handle, head.redelivered, &m);
-        }
-        self.settle_due(cx, out, budget);
-    }
-
-    /// `basic.get`: the head, unless more than [`BATCH`] expired messages lie before it. Unacked unless `no_ack`.
-    pub fn get<S: Sink>(
-        &mut self,
-        cx: &mut Cx<'_, S>,
-        no_ack: bool,
-        out: &mut Outbox,
-    ) -> Option<Got> {
-        self.expiry.used = cx.now;
-        let mut budget = BATCH;
-        let Some((head, slice, handle)) = self.live_head(cx, out, &mut budget) else {
-            self.stats.got_empty += 1;
-            return None;
-        };
-        self.take(&head);
-        if no_ack {
-            self.stats.got_no_ack += 1;
-            cx.store.settle(head.id, head.seq);
-        } else {
-            self.stats.got += 1;
-            self.unacked += 1;
-            self.held_bytes += u64::from(handle.bytes);
-        }
-        self.stats.redelivered += u64::from(head.redelivered);
-        self.settle_due(cx, out, &mut budget);
-        Some(Got { handle, redelivered: head.redelivered, slice, remaining: self.ready.count() })
-    }
-
-    /// Whose turn it is, of those that the sink lets take.
-    #[inline]
-    fn taker<S: Sink>(&mut self, sink: &mut S) -> Option<u32> {
-        let consumers = self.consumers.as_mut()?;
-        loop {
-            let to = consumers.next()?;
-            if sink.can_take(consumers.spec(to).key) {
-                return Some(to);
-            }
-            consumers.block(to);
-        }
-    }
-
-    /// One message to one consumer. A no-ack one is settled with that.
-    #[inline]
-    fn hand_over<S: Sink>(
-        &mut self,
-        cx: &mut Cx<'_, S>,
-        to: u32,
-        handle: Handle,
-        redelivered: bool,
-        message: &Message<'_>,
-    ) {
-        let Some(consumers) = self.consumers.as_mut() else { return };
-        let spec = consumers.spec(to);
-        let (key, no_ack) = (spec.key, spec.no_ack);
-        consumers.delivered(to);
-        self.stats.redelivered += u64::from(redelivered);
-        cx.sink.deliver(key, Delivery { handle, no_ack, redelivered, message });
-        if no_ack {
-            self.stats.delivered_no_ack += 1;
-            if handle.seq != store::Seq::MAX
-                && let Some(lane) = self.ready.lane_id(handle.lane)
-            {
-                cx.store.settle(lane, handle.seq);
-            }
-            self.forget_own_times();
-        } else {
-            self.stats.delivered += 1;
-            self.unacked += 1;
-            self.held_bytes += u64::from(handle.bytes);
-        }
-    }
-
-    /// The first message that is neither expired nor unreadable, read; those before it are dropped or skipped.
-    fn live_head<S: Sink>(
-        &mut self,
-        cx: &mut Cx<'_, S>,
-        out: &mut Outbox,
-        budget: &mut u32,
-    ) -> Option<(Head, Slice, Handle)> {
-        loop {
-            let head = self.ready.head(cx.store)?;
-            if let Some(slice) = self.read_or_skip(cx.store, &head) {
-                match Message::view(&slice) {
-                    Ok(m) if !self.drop_if_due(cx, out, &head, &slice, &m) => {
-                        let handle = self.handle(&head, m.body.len() as u32);
-                        return Some((head, slice, handle));
-                    }
-                    Ok(_) => {}
-                    Err(_) => self.skip(&head),
-                }
-            }
-            if !self.spend(budget) {
-                return None;
-            }
-        }
-    }
-
-    #[inline]
-    fn handle(&self, head: &Head, bytes: u32) -> Handle {
-        Handle { queue: self.id, lane: head.level, seq: head.seq, bytes }
-    }
-
-    /// Uses up one of the messages that a command may throw away.
-    fn spend(&mut self, budget: &mut u32) -> bool {
-        if let Some(left) = budget.checked_sub(1) {
-            *budget = left;
-            return true;
-        }
-        self.unfinished = true;
-        false
-    }
-
-    /// The bytes of the head. What cannot be read is never delivered: it stays in the store for who repairs it.
-    #[inline]
-    fn read_or_skip(&mut self, store: &mut Store, head: &Head) -> Option<Slice> {
-        match store.read(head.id, head.seq) {
-            Ok(slice) => Some(slice),
-            Err(_) => {
-                self.skip(head);
-                None
-            }
-        }
-    }
-
-    #[cold]
-    fn skip(&mut self, head: &Head) {
-        self.stats.corrupt += 1;
-        self.take(head);
-    }
-
-    /// The head does not wait any more.
-    #[inline]
-    fn take(&mut self, head: &Head) {
-        self.ready.take(head);
-        self.head_gone();
-    }
-
-    /// The head dies. With a dead letter exchange it goes to the outbox first (`read` must be given then).
-    fn bury_head<S: Sink>(
-        &mut self,
-        cx: &mut Cx<'_, S>,
-        out: &mut Outbox,
-        head: &Head,
-        reason: Reason,
-        read: Option<(&Slice, u32)>,
-    ) {
-        self.take(head);
-        match read {
-            Some((slice, bytes)) if self.args.dead_letter_exchange.is_some() => {
-                self.held_bytes += u64::from(bytes);
-                let handle = self.handle(head, bytes);
-                out.dead.push_back(DeadLetter {
-                    from: self.id,
-                    handle,
-                    reason,
-                    slice: slice.clone(),
-                });
-            }
-            _ => cx.store.settle(head.id, head.seq),
-        }
-    }
-}
-
-/// Delivered messages are done with, or come back.
-impl Queue {
-    /// An ack. `by` is the consumer that had it; none for `basic.get`.
-    #[inline]
-    pub fn settle<S: Sink>(
-        &mut self,
-        cx: &mut Cx<'_, S>,
-        handle: Handle,
-        by: Option<ConsumerKey>,
-        out: &mut Outbox,
-    ) {
-        let Some(lane) = self.ready.lane_id(handle.lane) else { return };
-        cx.store.settle(lane, handle.seq);
-        self.stats.acked += 1;
-        self.release(handle, by);
-        self.pump(cx, out);
-    }
-
-    /// Back to where they were, to be delivered again: nack, reject, recover, the end of a channel.
-    pub fn requeue<S: Sink>(
-        &mut self,
-        cx: &mut Cx<'_, S>,
-        handles: &[(Handle, Option<ConsumerKey>)],
-        out: &mut Outbox,
-    ) {
-        for &(handle, by) in handles {
-            self.ready.requeue(handle.lane, handle.seq);
-            self.stats.requeued += 1;
-            self.release(handle, by);
-        }
-        if self.can_expire() && self.ready.count() > 0 {
-            self.expiry.due = Due::Unknown;
-        }
-        let mut budget = BATCH;
-        self.drop_excess(cx, out, &mut budget);
-        self.settle_due(cx, out, &mut budget);
-        self.pump_within(cx, out, &mut budget);
-    }
-
-    /// Rejected for good: to the dead letter exchange, or away.
-    pub fn discard<S: Sink>(
-        &mut self,
-        cx: &mut Cx<'_, S>,
-        handle: Handle,
-        by: Option<ConsumerKey>,
-        out: &mut Outbox,
-    ) {
-        let Some(lane) = self.ready.lane_id(handle.lane) else { return };
-        self.stats.rejected += 1;
-        self.release(handle, by);
-        let slice = match self.args.dead_letter_exchange {
-            Some(_) => cx.store.read(lane, handle.seq),
-            None => Err(store::ReadError::Gone),
-        };
-        match slice {
-            Ok(slice) => {
-                self.held_bytes += u64::from(handle.bytes);
-                let reason = Reason::Rejected;
-                out.dead.push_back(DeadLetter { from: self.id, handle, reason, slice });
-            }
-            Err(store::ReadError::Gone) => cx.store.settle(lane, handle.seq),
-            Err(_) => self.stats.corrupt += 1,
-        }
-        self.pump(cx, out);
-    }
-
-    /// The dead letter's copy is stored, or goes nowhere: the original may go.
-    pub fn bury(&mut self, store: &mut Store, handle: Handle) {
-        self.held_bytes = self.held_bytes.saturating_sub(u64::from(handle.bytes));
-        if let Some(lane) = self.ready.lane_id(handle.lane) {
-            store.settle(lane, handle.seq);
-        }
-    }
-
-    #[inline]
-    fn release(&mut self, handle: Handle, by: Option<ConsumerKey>) {
-        self.unacked = self.unacked.saturating_sub(1);
-        self.held_bytes = self.held_bytes.saturating_sub(u64::from(handle.bytes));
-        self.forget_own_times();
-        if let (Some(key), Some(consumers)) = (by, self.consumers.as_mut()) {
-            consumers.credit(key);
-        }
-    }
-
-    /// Settles everything that waits; unacked messages stay. Gives back how many.
-    pub fn purge(&mut self, store: &mut Store, _now: Millis) -> u64 {
-        let purged = self.ready.purge(store);
-        self.expiry.due = Due::Never;
-        self.unfinished = false;
-        self.forget_own_times();
-        purged
-    }
-
-    /// The queue goes: consumers are told, messages die without dead letters. Gives back how many waited.
-    pub fn delete<S: Sink>(&mut self, cx: &mut Cx<'_, S>) -> u64 {
-        for consumer in self.consumers.take().iter().flat_map(|consumers| consumers.iter()) {
-            cx.sink.cancelled(consumer.spec.key);
-        }
-        for lane in self.ready.lanes() {
-            cx.store.delete_lane(lane.id);
-        }
-        self.ready.count()
-    }
-
     /// What time alone brings: messages expire, or the queue does.
     pub fn tick<S: Sink>(&mut self, cx: &mut Cx<'_, S>, out: &mut Outbox) -> TickResult {
         if self.queue_expires_at().is_some_and(|time| time <= cx.now) {
