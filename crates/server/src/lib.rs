@@ -1,1 +1,246 @@
-//! The broker daemon.
+//! The broker daemon: listeners, connections, one shard of queues, metrics, a clean stop.
+//!
+//! [`run`] is what `leveret serve` does. The state is in `shard.rs`; this file only drives it.
+
+mod alarm;
+mod amqp;
+pub mod config;
+mod metrics;
+mod settings;
+mod shard;
+
+use std::cell::RefCell;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use broker::Broker;
+use service::http::Status;
+use service::shutdown::{Exit, Shutdown};
+use store::{OpenError, Options, Store};
+use tokio::sync::Notify;
+use tokio::task::{LocalSet, spawn_local};
+
+use crate::amqp::listener::{Tls, accept};
+use crate::config::ServeConfig;
+use crate::settings::Settings;
+use crate::shard::{Shard, unix_ms};
+
+/// How often deadlines, heartbeats and alarms are looked at.
+const TICK: Duration = Duration::from_millis(500);
+/// Acknowledgements that nothing else carries to the log wait at most this long.
+const LINGER: Duration = Duration::from_millis(20);
+/// How long clients may take to answer our close when the broker stops.
+const DRAIN: Duration = Duration::from_secs(3);
+
+/// Why the broker does not run, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The data directory cannot be used.
+    #[error("{0}")]
+    Store(#[from] OpenError),
+    /// The stored topology cannot be read.
+    #[error("{0}")]
+    Topology(#[from] broker::RecoverError),
+    /// A port is taken, or not ours.
+    #[error("{0}")]
+    Listen(#[from] service::listen::ListenError),
+    /// Certificates or keys are missing or wrong.
+    #[error("{0}")]
+    Tls(#[from] service::tls::TlsError),
+    /// The operating system refused something else.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// The last write of a stop failed.
+    #[error("the data directory could not be closed cleanly: {0}; the next start replays the log")]
+    Close(String),
+}
+
+impl RunError {
+    /// The exit code of the process.
+    pub fn exit(&self) -> Exit {
+        match self {
+            RunError::Store(OpenError::Locked { .. }) => Exit::Busy,
+            RunError::Store(OpenError::Corrupt { .. }) | RunError::Topology(_) => Exit::Data,
+            RunError::Store(_) | RunError::Io { .. } | RunError::Close(_) => Exit::Io,
+            RunError::Listen(_) => Exit::Unavailable,
+            RunError::Tls(_) => Exit::Config,
+        }
+    }
+}
+
+fn io(what: &'static str) -> impl FnOnce(std::io::Error) -> RunError {
+    move |source| RunError::Io { what, source }
+}
+
+/// Runs the broker until `shutdown` says stop.
+pub fn run(config: &ServeConfig, shutdown: &Shutdown) -> Result<(), RunError> {
+    service::machine::raise_open_files_max();
+    let settings = Rc::new(Settings::new(config));
+    let synced = Arc::new(Notify::new());
+    let options = Options {
+        cache_bytes: usize::try_from(config.cache_size.0).unwrap_or(usize::MAX),
+        notify: {
+            let synced = Arc::clone(&synced);
+            Arc::new(move || synced.notify_one())
+        },
+        ..Options::default()
+    };
+    std::fs::create_dir_all(&config.data_dir).map_err(io("cannot make the data directory"))?;
+    let (mut store, recovered) =
+        Store::open(Arc::new(store::vfs::disk::Disk), &config.data_dir, options)?;
+    let seed = RandomState::new().hash_one(unix_ms());
+    let broker = Broker::recover(&recovered, &mut store, wide(seed), unix_ms())?;
+    drop(recovered);
+    let shard = Rc::new(RefCell::new(Shard::new(broker, store, settings, seed)));
+
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(io("cannot start the event loop"))?;
+    let local = LocalSet::new();
+    let result = local.block_on(&runtime, serve(Rc::clone(&shard), config, synced, shutdown));
+    drop(local);
+    let shard = Rc::into_inner(shard).expect("all tasks ended with their LocalSet").into_inner();
+    let topology = shard.broker.topology();
+    let closed = shard.store.close(topology).map_err(|error| RunError::Close(error.to_string()));
+    result.and(closed)
+}
+
+fn wide(seed: u64) -> [u8; 32] {
+    let mut wide = [0; 32];
+    for (at, part) in wide.chunks_exact_mut(8).enumerate() {
+        part.copy_from_slice(&seed.rotate_left(at as u32 * 16).to_le_bytes());
+    }
+    wide
+}
+
+async fn serve(
+    shard: Rc<RefCell<Shard>>,
+    config: &ServeConfig,
+    synced: Arc<Notify>,
+    shutdown: &Shutdown,
+) -> Result<(), RunError> {
+    spawn_local(tick(Rc::clone(&shard)));
+    spawn_local(commit(Rc::clone(&shard)));
+    spawn_local(progress(Rc::clone(&shard), synced));
+    spawn_local(expire(Rc::clone(&shard)));
+    let acceptors = listen(&shard, config)?;
+    let http = service::listen::bind("metrics", &config.metrics_listen)?;
+    for listener in &http {
+        announce("metrics", listener)?;
+    }
+    let (asked, status) = Status::channel();
+    spawn_local(metrics::answer(Rc::clone(&shard), asked));
+    service::http::start(http, status).map_err(io("cannot start the metrics thread"))?;
+    service::startup::complete();
+    tracing::info!("Server startup complete");
+
+    shutdown.draining().await;
+    for acceptor in acceptors {
+        acceptor.abort();
+    }
+    drain(&shard, shutdown).await;
+    Ok(())
+}
+
+fn announce(protocol: &str, listener: &TcpListener) -> Result<(), RunError> {
+    let address = listener.local_addr().map_err(io("cannot tell the address of a listener"))?;
+    service::startup::listening(protocol, address);
+    Ok(())
+}
+
+fn listen(
+    shard: &Rc<RefCell<Shard>>,
+    config: &ServeConfig,
+) -> Result<Vec<tokio::task::JoinHandle<()>>, RunError> {
+    let mut acceptors = Vec::new();
+    let mut add = |protocol: &'static str, list: &[_], tls: Option<Tls>| {
+        for listener in service::listen::bind(protocol, list)? {
+            announce(protocol, &listener)?;
+            let listener = tokio::net::TcpListener::from_std(listener)
+                .map_err(io("cannot watch a listener"))?;
+            acceptors.push(spawn_local(accept(Rc::clone(shard), listener, tls.clone())));
+        }
+        Ok::<_, RunError>(())
+    };
+    add("amqp", &config.amqp_listen, None)?;
+    if !config.amqps_listen.is_empty() {
+        let acceptor = service::tls::acceptor(&config.tls)?;
+        let login_from = config.tls.login_from;
+        add("amqps", &config.amqps_listen, Some(Tls { acceptor, login_from }))?;
+    }
+    Ok(acceptors)
+}
+
+/// Tells every client, and waits until they are gone or have had their time.
+async fn drain(shard: &Rc<RefCell<Shard>>, shutdown: &Shutdown) {
+    let open = shard.borrow().connections.table.len();
+    tracing::info!("draining: {open} connections are closed");
+    shard.borrow_mut().drain();
+    let gone = async {
+        while !shard.borrow().connections.table.is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::select! {
+        _ = tokio::time::timeout(DRAIN, gone) => {}
+        () = shutdown.now() => {}
+    }
+}
+
+async fn tick(shard: Rc<RefCell<Shard>>) {
+    let mut interval = tokio::time::interval(TICK);
+    loop {
+        interval.tick().await;
+        shard.borrow_mut().tick_connections();
+    }
+}
+
+/// Runs behind all tasks of a turn, as it is woken by them, and hands the log what they did.
+async fn commit(shard: Rc<RefCell<Shard>>) {
+    let wakers = Rc::clone(&shard.borrow().wakers);
+    loop {
+        if shard.borrow().store.lingers() {
+            let _ = tokio::time::timeout(LINGER, wakers.commit.notified()).await;
+        } else {
+            wakers.commit.notified().await;
+        }
+        shard.borrow_mut().commit();
+    }
+}
+
+async fn progress(shard: Rc<RefCell<Shard>>, synced: Arc<Notify>) {
+    loop {
+        synced.notified().await;
+        shard.borrow_mut().progress();
+    }
+}
+
+async fn expire(shard: Rc<RefCell<Shard>>) {
+    let wakers = Rc::clone(&shard.borrow().wakers);
+    loop {
+        let at = shard.borrow().broker.deadline();
+        shard.borrow_mut().timer_at = at;
+        match at {
+            None => wakers.timer.notified().await,
+            Some(at) => {
+                let wait = Duration::from_millis(at.saturating_sub(unix_ms()));
+                if !wait.is_zero() && tokio::time::timeout(wait, wakers.timer.notified()).await.is_ok()
+                {
+                    continue;
+                }
+                shard.borrow_mut().tick_broker();
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! How channels and connections end: our errors, the peer's close, a lost socket (amqp.md 5.4).
+
+use amqp::error::AmqpError;
+use amqp::frame::{Frame, FrameKind};
+use amqp::method::{ChannelClose, ConnectionClose, ConnectionCloseOk, Method};
+
+use super::channel::Mode;
+use super::connections::{Flow, Phase};
+use crate::shard::{At, Shard};
+
+/// How long the peer may take to answer our `connection.close`: 30 s.
+const CLOSE_OK_MS: u64 = 30_000;
+/// How long the closing of the socket is left to the peer after its close was answered: 30 s.
+const LINGER_MS: u64 = 30_000;
+
+impl Shard {
+    /// Tells the peer of an error, in the scope that its code has.
+    pub(crate) fn fail(&mut self, at: At, error: &AmqpError) -> Flow {
+        if error.code.is_hard() || at.channel == 0 || self.channel(at).is_none() {
+            self.close_connection(at.conn, error);
+            return Flow::Stop;
+        }
+        tracing::info!(
+            connection = &*self.connections.table[at.conn].name,
+            channel = at.channel,
+            "channel closed: {}",
+            error.reply_text()
+        );
+        self.teardown_channel(at);
+        let text = error.reply_text();
+        let close = Method::ChannelClose(ChannelClose {
+            reply_code: error.code.code(),
+            reply_text: &text,
+            class_id: error.class_id,
+            method_id: error.method_id,
+        });
+        self.send(at, &close);
+        // The number is taken until the peer answers.
+        let mut channel = super::channel::Channel::new();
+        channel.mode = Mode::Closing;
+        self.connections.table[at.conn].channels.insert(at.channel, Box::new(channel));
+        Flow::Continue
+    }
+
+    /// Sends `connection.close`; what the peer still sends is ignored until it answers.
+    pub(crate) fn close_connection(&mut self, conn: usize, error: &AmqpError) {
+        let connection = &mut self.connections.table[conn];
+        if matches!(connection.phase, Phase::Closing | Phase::Lingering | Phase::Dead) {
+            return;
+        }
+        let text = error.reply_text();
+        tracing::warn!(connection = &*connection.name, "connection closed: {text}");
+        connection.phase = Phase::Closing;
+        connection.park = None;
+        connection.deadline = Some(self.now + CLOSE_OK_MS);
+        self.teardown_channels(conn);
+        let close = Method::ConnectionClose(ConnectionClose {
+            reply_code: error.code.code(),
+            reply_text: &text,
+            class_id: error.class_id,
+            method_id: error.method_id,
+        });
+        self.connections.send(conn, 0, &close);
+    }
+
+    /// While our close waits for its answer, only the close methods count.
+    pub(crate) fn closing_frame(&mut self, conn: usize, frame: &Frame<'_>) -> Flow {
+        if frame.kind != FrameKind::Method || frame.channel != 0 {
+            return Flow::Continue;
+        }
+        match Method::ids_of(frame.payload) {
+            Some((10, 51)) => {
+                self.connections.table[conn].phase = Phase::Dead;
+                self.connections.table[conn].wake();
+                Flow::Stop
+            }
+            Some((10, 50)) => {
+                self.linger(conn);
+                Flow::Stop
+            }
+            _ => Flow::Continue,
+        }
+    }
+
+    /// `connection.close` from the peer: exclusive queues are gone before it reads close-ok.
+    pub(crate) fn peer_closes(&mut self, conn: usize) -> Flow {
+        self.teardown_channels(conn);
+        self.linger(conn);
+        Flow::Stop
+    }
+
+    fn linger(&mut self, conn: usize) {
+        self.connections.send(conn, 0, &Method::ConnectionCloseOk(ConnectionCloseOk {}));
+        let connection = &mut self.connections.table[conn];
+        connection.phase = Phase::Lingering;
+        connection.deadline = Some(self.now + LINGER_MS);
+    }
+
+    /// Ends a channel: consumers first, so that what goes back is not delivered to them again.
+    pub(crate) fn teardown_channel(&mut self, at: At) {
+        let Some(channel) = self.connections.table[at.conn].channels.remove(&at.channel) else {
+            return;
+        };
+        if channel.mode == Mode::Open {
+            self.connections.counters.channels_closed += 1;
+            self.connections.counters.channels -= 1;
+        }
+        let mut handles = Vec::new();
+        self.release(at, *channel, &mut handles);
+        self.requeue(&handles);
+    }
+
+    fn release(
+        &mut self,
+        at: At,
+        mut channel: super::channel::Channel,
+        handles: &mut Vec<(broker::Handle, Option<broker::ConsumerKey>)>,
+    ) {
+        for (index, consumer) in std::mem::take(&mut channel.consumers) {
+            self.cancel_consumer(at, index, Some(&consumer));
+        }
+        if let Some(transaction) = channel.transaction.take() {
+            for ((tag, unacked), _) in transaction.settled {
+                channel.unacked.restore(tag, unacked);
+            }
+        }
+        channel.unacked.take_through(u64::MAX, |_, unacked| {
+            handles.push((unacked.handle, self.key(at, unacked.consumer)));
+        });
+        if channel.publishes {
+            self.connections.counters.publishers -= 1;
+        }
+    }
+
+    /// Ends all channels and deletes the connection's exclusive queues.
+    pub(crate) fn teardown_channels(&mut self, conn: usize) {
+        let channels = std::mem::take(&mut self.connections.table[conn].channels);
+        let open = channels.values().filter(|channel| channel.mode == Mode::Open).count() as u64;
+        self.connections.counters.channels_closed += open;
+        self.connections.counters.channels -= open;
+        let mut handles = Vec::new();
+        for (number, channel) in channels {
+            self.release(At { conn, channel: number }, *channel, &mut handles);
+        }
+        self.requeue(&handles);
+        let id = self.connections.table[conn].id;
+        if self.connections.table[conn].session.is_some() {
+            let (broker, mut cx) = self.parts();
+            broker.connection_closed(&mut cx, id);
+        }
+        self.wake_committer();
+    }
+
+    /// The socket is gone: nothing of the connection stays.
+    pub(crate) fn forget(&mut self, conn: usize) {
+        self.teardown_channels(conn);
+        let connection = self.connections.table.remove(conn);
+        self.connections.awaiting.retain(|one| *one != conn);
+        self.connections.counters.connections_closed += 1;
+        let name = &*connection.name;
+        match connection.phase {
+            Phase::Lingering | Phase::Dead | Phase::Refused => {
+                tracing::debug!(connection = name, "connection closed");
+            }
+            _ => tracing::warn!(
+                connection = name,
+                "client closed the socket without connection.close; unacked messages were requeued"
+            ),
+        }
+    }
+}

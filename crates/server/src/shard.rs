@@ -1,0 +1,361 @@
+//! One thread's part of the broker: its connections, its queues, the front of its store.
+//!
+//! All of it is plain state behind plain function calls; the tasks that drive it are at the end of
+//! `lib.rs`. Nothing here waits.
+
+use std::rc::Rc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use amqp::error::{AmqpError, ReplyCode};
+use amqp::frame;
+use amqp::method::{ConnectionBlocked, ConnectionUnblocked, Method};
+use broker::{Broker, ConsumerKey, Cx, Millis, Session};
+use store::{Pos, Store};
+use tokio::sync::Notify;
+
+use crate::alarm::Alarms;
+use crate::amqp::channel::Channel;
+use crate::amqp::channel::acks::Settled;
+use crate::amqp::connections::{Connections, Flow, Handled, Park, Phase};
+use crate::settings::Settings;
+
+/// One read takes at most this much: 256 KiB, shared by all connections of the shard.
+const READ_BYTES: usize = 256 << 10;
+
+/// A channel of a connection of this shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct At {
+    pub(crate) conn: usize,
+    pub(crate) channel: u16,
+}
+
+/// What wakes the shard's own tasks.
+#[derive(Default)]
+pub(crate) struct Wakers {
+    /// Something is to be written to the log at the end of this turn.
+    pub(crate) commit: Notify,
+    /// The broker's next deadline is earlier than the timer's.
+    pub(crate) timer: Notify,
+}
+
+/// The state of one shard.
+pub(crate) struct Shard {
+    pub(crate) broker: Broker,
+    pub(crate) store: Store,
+    pub(crate) connections: Connections,
+    pub(crate) settings: Rc<Settings>,
+    pub(crate) alarms: Alarms,
+    /// The time of the present turn.
+    pub(crate) now: Millis,
+    /// Every group commit up to this one is durable.
+    pub(crate) synced: Pos,
+    pub(crate) read_buffer: Vec<u8>,
+    /// Channels whose own prefetch has room again.
+    pub(crate) starved: Vec<At>,
+    /// Deliveries of the acknowledgement in hand; kept for its capacity.
+    pub(crate) settled: Vec<Settled>,
+    /// For names nobody can guess.
+    pub(crate) seed: u64,
+    pub(crate) serial: u64,
+    pub(crate) wakers: Rc<Wakers>,
+    commit_is_due: bool,
+    /// When the timer task will look at the broker next.
+    pub(crate) timer_at: Option<Millis>,
+    pub(crate) draining: bool,
+}
+
+/// Unix time in milliseconds.
+pub(crate) fn unix_ms() -> Millis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as Millis)
+}
+
+impl Shard {
+    pub(crate) fn new(broker: Broker, store: Store, settings: Rc<Settings>, seed: u64) -> Shard {
+        let alarms = Alarms::new(&settings);
+        let synced = store.synced();
+        Shard {
+            broker,
+            store,
+            connections: Connections::default(),
+            settings,
+            alarms,
+            now: unix_ms(),
+            synced,
+            read_buffer: vec![0; READ_BYTES],
+            starved: Vec::new(),
+            settled: Vec::new(),
+            seed,
+            serial: 0,
+            wakers: Rc::new(Wakers::default()),
+            commit_is_due: false,
+            timer_at: None,
+            draining: false,
+        }
+    }
+
+    pub(crate) fn read_clock(&mut self) {
+        self.now = unix_ms();
+    }
+
+    /// The broker, and what its commands need.
+    pub(crate) fn parts(&mut self) -> (&mut Broker, Cx<'_, Connections>) {
+        let cx = Cx { store: &mut self.store, sink: &mut self.connections, now: self.now };
+        (&mut self.broker, cx)
+    }
+
+    pub(crate) fn channel(&mut self, at: At) -> Option<&mut Channel> {
+        let connection = self.connections.table.get_mut(at.conn)?;
+        connection.channels.get_mut(&at.channel).map(|channel| &mut **channel)
+    }
+
+    /// Who is asking; none before `connection.open`.
+    pub(crate) fn session(&self, conn: usize) -> Option<Session> {
+        self.connections.table[conn].session.clone()
+    }
+
+    pub(crate) fn consumer_key(&self, at: At, index: u32) -> ConsumerKey {
+        let generation = self.connections.table[at.conn].generation;
+        ConsumerKey { conn: at.conn as u32, generation, channel: at.channel, index }
+    }
+
+    pub(crate) fn send(&mut self, at: At, method: &Method<'_>) {
+        self.connections.send(at.conn, at.channel, method);
+    }
+
+    /// Answers a request, when its effect is durable; a client that wants no answer gets none.
+    pub(crate) fn answer(
+        &mut self,
+        at: At,
+        no_wait: bool,
+        pos: Pos,
+        method: &Method<'_>,
+    ) -> Handled {
+        if no_wait { Ok(Flow::Continue) } else { self.reply_after(at, pos, method) }
+    }
+
+    /// Sends a reply once `pos` is durable; until then the connection is not read.
+    pub(crate) fn reply_after(&mut self, at: At, pos: Pos, method: &Method<'_>) -> Handled {
+        if pos <= self.synced {
+            self.send(at, method);
+            return Ok(Flow::Continue);
+        }
+        let mut reply = Vec::new();
+        frame::write_method(&mut reply, at.channel, method);
+        self.connections.table[at.conn].park = Some(Park::Sync(pos, reply));
+        self.connections.await_commit(at.conn);
+        Ok(Flow::Parked)
+    }
+
+    /// Writes the confirms of a connection that are due.
+    pub(crate) fn write_confirms(&mut self, conn: usize) {
+        let connection = &mut self.connections.table[conn];
+        if !connection.awaits_confirms {
+            return;
+        }
+        let mut wrote = false;
+        for (number, channel) in &mut connection.channels {
+            let Some(confirms) = &mut channel.confirms else { continue };
+            if confirms.is_due(self.synced) {
+                let out = connection.out.tail(&mut self.connections.pool);
+                self.connections.counters.confirmed += confirms.write(*number, self.synced, out);
+                wrote = true;
+            }
+        }
+        if wrote {
+            connection.wake();
+        }
+    }
+
+    /// Consumers of channels whose prefetch has room again may take more.
+    pub(crate) fn feed_starved(&mut self) {
+        while let Some(at) = self.starved.pop() {
+            self.feed_channel(at);
+        }
+    }
+
+    fn feed_channel(&mut self, at: At) {
+        let Some(channel) = self.channel(at) else { return };
+        let consumers: Vec<_> = channel
+            .consumers
+            .iter()
+            .filter_map(|(index, consumer)| Some((*index, consumer.queue?)))
+            .collect();
+        for (index, queue) in consumers {
+            let key = self.consumer_key(at, index);
+            let (broker, mut cx) = self.parts();
+            broker.resume(&mut cx, queue, key);
+        }
+    }
+
+    /// The output of a connection has room again.
+    pub(crate) fn feed_connection(&mut self, conn: usize) {
+        let numbers: Vec<u16> = self.connections.table[conn].channels.keys().copied().collect();
+        for channel in numbers {
+            self.feed_channel(At { conn, channel });
+        }
+    }
+
+    /// The log is told at the end of the turn, once for all that happened in it.
+    pub(crate) fn wake_committer(&mut self) {
+        if !self.commit_is_due {
+            self.commit_is_due = true;
+            self.wakers.commit.notify_one();
+        }
+        let earlier = match (self.broker.deadline(), self.timer_at) {
+            (Some(deadline), Some(at)) => deadline < at,
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        if earlier {
+            self.wakers.timer.notify_one();
+        }
+    }
+
+    /// The end of a turn.
+    pub(crate) fn commit(&mut self) {
+        self.commit_is_due = false;
+        self.store.submit();
+        self.progress();
+    }
+
+    /// Takes what the log has finished: confirms go out, parked replies are sent.
+    pub(crate) fn progress(&mut self) {
+        let progress = self.store.poll();
+        if progress.checkpoint_due {
+            let topology = self.broker.topology();
+            self.store.checkpoint(topology);
+        }
+        let synced = self.store.synced();
+        if synced > self.synced {
+            self.synced = synced;
+            self.committed();
+            self.store.submit();
+        }
+    }
+
+    fn committed(&mut self) {
+        let synced = self.synced;
+        let backlog = self.store.health().backlog_bytes;
+        for conn in std::mem::take(&mut self.connections.awaiting) {
+            self.write_confirms(conn);
+            self.unpark(conn, |park| match park {
+                Park::Sync(pos, _) => *pos <= synced,
+                Park::Backlog => backlog < crate::amqp::connection::BACKLOG_BYTES_MAX / 2,
+                Park::Blocked => false,
+            });
+            let connection = &mut self.connections.table[conn];
+            let waits = matches!(connection.park, Some(Park::Sync(..) | Park::Backlog))
+                || connection.channels.values().any(|channel| {
+                    channel.confirms.as_ref().is_some_and(|confirms| confirms.is_waiting())
+                });
+            connection.awaits_confirms = waits;
+            if waits {
+                self.connections.awaiting.push(conn);
+            }
+        }
+    }
+
+    /// Time passes for the queues: messages expire, unused queues go.
+    pub(crate) fn tick_broker(&mut self) {
+        self.read_clock();
+        let (broker, mut cx) = self.parts();
+        broker.tick(&mut cx);
+        self.feed_starved();
+        self.wake_committer();
+    }
+
+    /// Time passes for the connections: handshakes and goodbyes end, heartbeats go out, silent
+    /// peers are dropped. Alarms are looked at.
+    pub(crate) fn tick_connections(&mut self) {
+        self.read_clock();
+        let now = self.now;
+        for (_, connection) in &mut self.connections.table {
+            if connection.deadline.is_some_and(|deadline| deadline <= now) {
+                if connection.phase < Phase::Running {
+                    tracing::warn!(
+                        connection = &*connection.name,
+                        "handshake_timeout: the connection was not opened in time; closing the socket"
+                    );
+                }
+                connection.phase = Phase::Dead;
+                connection.out.clear();
+                connection.wake();
+                continue;
+            }
+            let beat_ms = u64::from(connection.heartbeat_s) * 1000;
+            if beat_ms == 0 || connection.phase != Phase::Running {
+                continue;
+            }
+            if connection.out.is_empty() && now.saturating_sub(connection.last_write) >= beat_ms / 2
+            {
+                frame::write_heartbeat(connection.out.tail(&mut self.connections.pool));
+                connection.wake();
+            }
+            // A connection that is not read cannot be judged by what is read.
+            let silent_ms = now.saturating_sub(connection.last_read);
+            if connection.park.is_none() && silent_ms > 2 * beat_ms + beat_ms / 2 {
+                tracing::warn!(
+                    connection = &*connection.name,
+                    "missed heartbeats from client, timeout: {}s; closing the socket",
+                    connection.heartbeat_s
+                );
+                connection.phase = Phase::Dead;
+                connection.out.clear();
+                connection.wake();
+            } else if connection.park.is_some() {
+                connection.last_read = now;
+            }
+        }
+        self.check_alarms();
+    }
+
+    fn check_alarms(&mut self) {
+        let full = self.store.health().full;
+        let was_on = self.alarms.is_on();
+        self.alarms.check(full);
+        if was_on && !self.alarms.is_on() {
+            let blocked: Vec<usize> = self.connections.table.iter().map(|(conn, _)| conn).collect();
+            for conn in blocked {
+                if self.connections.table[conn].park != Some(Park::Blocked) {
+                    continue;
+                }
+                if self.connections.table[conn].capabilities.connection_blocked {
+                    let unblocked = Method::ConnectionUnblocked(ConnectionUnblocked {});
+                    self.connections.send(conn, 0, &unblocked);
+                }
+                self.unpark(conn, |park| *park == Park::Blocked);
+            }
+        }
+        if full {
+            self.wake_committer();
+        }
+    }
+
+    /// Stops reading a publisher while an alarm is on, and tells it why.
+    pub(crate) fn block(&mut self, conn: usize) {
+        let reason = self.alarms.reason();
+        self.connections.table[conn].park = Some(Park::Blocked);
+        if self.connections.table[conn].capabilities.connection_blocked {
+            let blocked = Method::ConnectionBlocked(ConnectionBlocked { reason });
+            self.connections.send(conn, 0, &blocked);
+        }
+    }
+
+    /// The broker stops: every client is told.
+    pub(crate) fn drain(&mut self) {
+        self.draining = true;
+        self.read_clock();
+        let open: Vec<usize> = self.connections.table.iter().map(|(conn, _)| conn).collect();
+        for conn in open {
+            let text = "broker forced connection closure with reason 'shutdown'";
+            if self.connections.table[conn].phase == Phase::Running {
+                let error = AmqpError::new(ReplyCode::ConnectionForced, text);
+                self.close_connection(conn, &error);
+            } else {
+                self.connections.table[conn].phase = Phase::Dead;
+                self.connections.table[conn].wake();
+            }
+        }
+    }
+}
