@@ -337,10 +337,10 @@ fn check_fields(bytes: &[u8], depth: usize) -> Result<(), DecodeError> {
 }
 
 fn check_value(reader: &mut Reader<'_>, depth: usize) -> Result<(), DecodeError> {
-    match (skip(reader)?, depth) {
-        (Skipped::Leaf, _) => Ok(()),
-        (Skipped::Table(fields), depth) => check_fields(fields, deeper(depth)?),
-        (Skipped::Array(items), depth) => {
+    match skip(reader)? {
+        Skipped::Leaf => Ok(()),
+        Skipped::Table(fields) => check_fields(fields, deeper(depth)?),
+        Skipped::Array(items) => {
             let depth = deeper(depth)?;
             let mut items = Reader::new(items);
             while !items.is_empty() {
