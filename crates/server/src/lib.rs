@@ -18,7 +18,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker::Broker;
-use service::http::Status;
 use service::shutdown::{Exit, Shutdown};
 use store::{OpenError, Options, Store};
 use tokio::sync::Notify;
@@ -138,9 +137,9 @@ async fn serve(
     for listener in &http {
         announce("metrics", listener)?;
     }
-    let (asked, status) = Status::channel();
-    spawn_local(metrics::answer(Rc::clone(&shard), asked));
-    service::http::start(http, status).map_err(io("cannot start the metrics thread"))?;
+    let (_http, asks) =
+        service::http::start(http).map_err(io("cannot start the metrics thread"))?;
+    spawn_local(metrics::answer(Rc::clone(&shard), asks));
     service::startup::complete();
     tracing::info!("Server startup complete");
 
@@ -174,8 +173,8 @@ fn listen(
     };
     add("amqp", &config.amqp_listen, None)?;
     if !config.amqps_listen.is_empty() {
-        let acceptor = service::tls::acceptor(&config.tls)?;
-        let login_from = config.tls.login_from;
+        let acceptor = service::tls::server_config(&config.tls())?.into();
+        let login_from = config.ssl_cert_login_from;
         add("amqps", &config.amqps_listen, Some(Tls { acceptor, login_from }))?;
     }
     Ok(acceptors)

@@ -10,6 +10,7 @@ use amqp::error::{AmqpError, ReplyCode};
 use amqp::frame;
 use amqp::method::{ConnectionBlocked, ConnectionUnblocked, Method};
 use broker::{Broker, ConsumerKey, Cx, Millis, Session};
+use service::metrics::{Histogram, MESSAGE_SIZE_BOUNDS};
 use store::{Pos, Store};
 use tokio::sync::Notify;
 
@@ -54,6 +55,8 @@ pub(crate) struct Shard {
     pub(crate) starved: Vec<At>,
     /// Deliveries of the acknowledgement in hand; kept for its capacity.
     pub(crate) settled: Vec<Settled>,
+    /// Sizes of the bodies that were published.
+    pub(crate) sizes: Histogram,
     /// For names nobody can guess.
     pub(crate) seed: u64,
     pub(crate) serial: u64,
@@ -85,6 +88,7 @@ impl Shard {
             read_buffer: vec![0; READ_BYTES],
             starved: Vec::new(),
             settled: Vec::new(),
+            sizes: Histogram::new(MESSAGE_SIZE_BOUNDS),
             seed,
             serial: 0,
             wakers: Rc::new(Wakers::default()),

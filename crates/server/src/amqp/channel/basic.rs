@@ -43,6 +43,7 @@ impl Shard {
         let Some(channel) = self.channel(at) else { return Ok(0) };
         let mut routes = std::mem::take(&mut channel.routes);
         let first = !std::mem::replace(&mut channel.publishes, true);
+        self.sizes.observe(publish.body.len() as u64);
         let (broker, mut cx) = self.parts();
         let result = broker.publish(&mut cx, &session, &mut routes, publish);
         if first {

@@ -1,0 +1,204 @@
+//! What the broker shows of itself: `/metrics` in RabbitMQ's names, and `/healthz`.
+//!
+//! The shard only copies its numbers; the page is written on the HTTP thread.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use service::http::{Ask, Health, Reason};
+use service::machine;
+use service::metrics::{Histogram, Kind, Text};
+use tokio::sync::mpsc;
+
+use crate::shard::Shard;
+
+/// Labels of the counters that RabbitMQ keeps per protocol.
+const PROTOCOL: [(&str, &str); 1] = [("protocol", "amqp091")];
+/// Labels of the counters that RabbitMQ keeps per protocol and type of queue.
+const PROTOCOL_AND_QUEUE: [(&str, &str); 2] =
+    [("protocol", "amqp091"), ("queue_type", "rabbit_classic_queue")];
+
+/// The numbers of one moment.
+pub(crate) struct Snapshot {
+    broker: broker::stats::BrokerStats,
+    counters: crate::amqp::connections::Counters,
+    health: store::Health,
+    sizes: Histogram,
+    connections: usize,
+    queues: usize,
+    consumers: u64,
+    ready: u64,
+    unacked: u64,
+    memory_used: u64,
+    memory_limit: u64,
+    disk_free: u64,
+    disk_free_limit: u64,
+    memory_alarm: bool,
+    disk_alarm: bool,
+    uptime_s: f64,
+    version: String,
+    cluster_name: String,
+}
+
+/// How a row of the table is labelled.
+#[derive(Clone, Copy)]
+enum Labels {
+    None,
+    Protocol,
+    ProtocolAndQueue,
+}
+
+/// One metric: name, kind, labels, help, and where its number is.
+type Row = (&'static str, Kind, Labels, &'static str, fn(&Snapshot) -> f64);
+
+/// Every metric with a single sample. The names are RabbitMQ's where it has the thing.
+const METRICS: &[Row] = &[
+    ("rabbitmq_erlang_uptime_seconds", Kind::Gauge, Labels::None, "Seconds since the node started.", |s| s.uptime_s),
+    ("rabbitmq_process_resident_memory_bytes", Kind::Gauge, Labels::None, "Memory used in bytes.", |s| s.memory_used as f64),
+    ("rabbitmq_resident_memory_limit_bytes", Kind::Gauge, Labels::None, "Memory high watermark in bytes.", |s| s.memory_limit as f64),
+    ("rabbitmq_disk_space_available_bytes", Kind::Gauge, Labels::None, "Disk space available in bytes.", |s| s.disk_free as f64),
+    ("rabbitmq_disk_space_available_limit_bytes", Kind::Gauge, Labels::None, "Free disk space low watermark in bytes.", |s| s.disk_free_limit as f64),
+    ("rabbitmq_alarms_memory_used_watermark", Kind::Gauge, Labels::None, "is 1 if VM memory watermark alarm is in effect", |s| s.memory_alarm.into()),
+    ("rabbitmq_alarms_free_disk_space_watermark", Kind::Gauge, Labels::None, "is 1 if free disk space watermark alarm is in effect", |s| s.disk_alarm.into()),
+    ("rabbitmq_alarms_file_descriptor_limit", Kind::Gauge, Labels::None, "is 1 if file descriptor limit alarm is in effect", |_| 0.0),
+    ("rabbitmq_process_open_fds", Kind::Gauge, Labels::None, "Open file descriptors.", |_| machine::open_files(&machine::root()).unwrap_or(0) as f64),
+    ("rabbitmq_process_max_fds", Kind::Gauge, Labels::None, "Open file descriptors limit.", |_| machine::open_files_max() as f64),
+    ("rabbitmq_connections", Kind::Gauge, Labels::None, "Connections currently open.", |s| s.connections as f64),
+    ("rabbitmq_channels", Kind::Gauge, Labels::None, "Channels currently open.", |s| s.counters.channels as f64),
+    ("rabbitmq_queues", Kind::Gauge, Labels::None, "Queues available.", |s| s.queues as f64),
+    ("rabbitmq_consumers", Kind::Gauge, Labels::None, "Consumers currently connected.", |s| s.consumers as f64),
+    ("rabbitmq_connections_opened_total", Kind::Counter, Labels::None, "Total number of connections opened.", |s| s.counters.connections_opened as f64),
+    ("rabbitmq_connections_closed_total", Kind::Counter, Labels::None, "Total number of connections closed or terminated.", |s| s.counters.connections_closed as f64),
+    ("rabbitmq_channels_opened_total", Kind::Counter, Labels::None, "Total number of channels opened.", |s| s.counters.channels_opened as f64),
+    ("rabbitmq_channels_closed_total", Kind::Counter, Labels::None, "Total number of channels closed.", |s| s.counters.channels_closed as f64),
+    ("rabbitmq_queues_declared_total", Kind::Counter, Labels::None, "Total number of queues declared.", |s| s.broker.queues_declared as f64),
+    ("rabbitmq_queues_created_total", Kind::Counter, Labels::None, "Total number of queues created.", |s| s.broker.queues_created as f64),
+    ("rabbitmq_queues_deleted_total", Kind::Counter, Labels::None, "Total number of queues deleted.", |s| s.broker.queues_deleted as f64),
+    ("rabbitmq_queue_messages_ready", Kind::Gauge, Labels::None, "Messages ready to be delivered to consumers.", |s| s.ready as f64),
+    ("rabbitmq_queue_messages_unacked", Kind::Gauge, Labels::None, "Messages delivered to consumers but not yet acknowledged.", |s| s.unacked as f64),
+    ("rabbitmq_queue_messages", Kind::Gauge, Labels::None, "Sum of ready and unacknowledged messages.", |s| (s.ready + s.unacked) as f64),
+    ("rabbitmq_global_publishers", Kind::Gauge, Labels::Protocol, "Publishers currently connected.", |s| s.counters.publishers as f64),
+    ("rabbitmq_global_consumers", Kind::Gauge, Labels::Protocol, "Consumers currently connected.", |s| s.consumers as f64),
+    ("rabbitmq_global_messages_received_total", Kind::Counter, Labels::Protocol, "Total number of messages received from publishers.", |s| s.broker.messages_received as f64),
+    ("rabbitmq_global_messages_received_confirm_total", Kind::Counter, Labels::Protocol, "Total number of messages received from publishers expecting confirmations.", |s| s.counters.received_confirm as f64),
+    ("rabbitmq_global_messages_confirmed_total", Kind::Counter, Labels::Protocol, "Total number of messages confirmed to publishers.", |s| s.counters.confirmed as f64),
+    ("rabbitmq_global_messages_routed_total", Kind::Counter, Labels::Protocol, "Total number of messages routed to queues.", |s| s.broker.messages_routed as f64),
+    ("rabbitmq_global_messages_unroutable_returned_total", Kind::Counter, Labels::Protocol, "Total number of messages not routable and returned to publishers.", |s| s.broker.messages_unroutable_returned as f64),
+    ("rabbitmq_global_messages_unroutable_dropped_total", Kind::Counter, Labels::Protocol, "Total number of messages not routable and dropped.", |s| s.broker.messages_unroutable_dropped as f64),
+    ("rabbitmq_channel_messages_unroutable_returned_total", Kind::Counter, Labels::None, "Total number of messages published as mandatory and returned as unroutable.", |s| s.broker.messages_unroutable_returned as f64),
+    ("rabbitmq_channel_messages_unroutable_dropped_total", Kind::Counter, Labels::None, "Total number of messages published as non-mandatory and dropped as unroutable.", |s| s.broker.messages_unroutable_dropped as f64),
+    ("rabbitmq_global_messages_delivered_total", Kind::Counter, Labels::ProtocolAndQueue, "Total number of messages delivered to consumers.", |s| s.broker.messages_delivered as f64),
+    ("rabbitmq_global_messages_delivered_consume_auto_ack_total", Kind::Counter, Labels::ProtocolAndQueue, "Messages delivered to consumers with automatic acknowledgement.", |s| s.broker.messages_delivered_consume_auto_ack as f64),
+    ("rabbitmq_global_messages_delivered_consume_manual_ack_total", Kind::Counter, Labels::ProtocolAndQueue, "Messages delivered to consumers with manual acknowledgement.", |s| s.broker.messages_delivered_consume_manual_ack as f64),
+    ("rabbitmq_global_messages_delivered_get_auto_ack_total", Kind::Counter, Labels::ProtocolAndQueue, "Messages fetched by basic.get with automatic acknowledgement.", |s| s.broker.messages_delivered_get_auto_ack as f64),
+    ("rabbitmq_global_messages_delivered_get_manual_ack_total", Kind::Counter, Labels::ProtocolAndQueue, "Messages fetched by basic.get with manual acknowledgement.", |s| s.broker.messages_delivered_get_manual_ack as f64),
+    ("rabbitmq_global_messages_get_empty_total", Kind::Counter, Labels::ProtocolAndQueue, "Times basic.get found no message.", |s| s.broker.messages_get_empty as f64),
+    ("rabbitmq_global_messages_redelivered_total", Kind::Counter, Labels::ProtocolAndQueue, "Total number of messages redelivered to consumers.", |s| s.broker.messages_redelivered as f64),
+    ("rabbitmq_global_messages_acknowledged_total", Kind::Counter, Labels::ProtocolAndQueue, "Total number of messages acknowledged by consumers.", |s| s.broker.messages_acknowledged as f64),
+    ("rabbitmq_auth_attempts_total", Kind::Counter, Labels::None, "Total number of authentication attempts.", |s| s.counters.auth_attempts as f64),
+    ("rabbitmq_auth_attempts_failed_total", Kind::Counter, Labels::None, "Total number of failed authentication attempts.", |s| s.counters.auth_failed as f64),
+    ("leveret_socket_read_bytes_total", Kind::Counter, Labels::None, "Bytes read from AMQP sockets.", |s| s.counters.bytes_read as f64),
+    ("leveret_socket_written_bytes_total", Kind::Counter, Labels::None, "Bytes written to AMQP sockets.", |s| s.counters.bytes_written as f64),
+    ("leveret_log_syncs_total", Kind::Counter, Labels::None, "Group commits synced to disk.", |s| s.health.fsyncs as f64),
+    ("leveret_log_backlog_bytes", Kind::Gauge, Labels::None, "Bytes of the log that are not synced yet.", |s| s.health.backlog_bytes as f64),
+    ("leveret_store_disk_bytes", Kind::Gauge, Labels::None, "Bytes that the store takes on disk.", |s| s.health.disk_bytes as f64),
+    ("leveret_store_cache_bytes", Kind::Gauge, Labels::None, "Bytes of messages kept in memory.", |s| s.health.cache_bytes as f64),
+    ("leveret_store_segments", Kind::Gauge, Labels::None, "Sealed files with waiting messages.", |s| s.health.segments as f64),
+    ("leveret_store_corrupt_total", Kind::Counter, Labels::None, "Stored messages found damaged; they are not delivered.", |s| s.health.corrupt as f64),
+];
+
+/// Answers the HTTP thread.
+pub(crate) async fn answer(shard: Rc<RefCell<Shard>>, mut asks: mpsc::Receiver<Ask>) {
+    let started = std::time::Instant::now();
+    while let Some(ask) = asks.recv().await {
+        match ask {
+            Ask::Metrics(reply) => {
+                let snapshot = shard.borrow().snapshot(started.elapsed().as_secs_f64());
+                let _ = reply.send(Box::new(move |text| write(&snapshot, text)));
+            }
+            Ask::Health(reply) => {
+                let _ = reply.send(shard.borrow().health());
+            }
+        }
+    }
+}
+
+impl Shard {
+    fn snapshot(&self, uptime_s: f64) -> Snapshot {
+        let totals = self.broker.totals();
+        Snapshot {
+            broker: self.broker.stats.clone(),
+            counters: self.connections.counters,
+            health: self.store.health(),
+            sizes: self.sizes.clone(),
+            connections: self.connections.table.len(),
+            queues: self.broker.queue_count(),
+            consumers: totals.consumers,
+            ready: totals.ready,
+            unacked: totals.unacked,
+            memory_used: self.alarms.memory_used,
+            memory_limit: self.alarms.memory_limit,
+            disk_free: self.alarms.disk_free,
+            disk_free_limit: self.alarms.disk_free_limit,
+            memory_alarm: self.alarms.memory,
+            disk_alarm: self.alarms.disk,
+            uptime_s,
+            version: self.settings.version.clone(),
+            cluster_name: self.settings.cluster_name.clone(),
+        }
+    }
+
+    /// Why the broker is not well, if it is not.
+    fn health(&self) -> Health {
+        let mut reasons = Vec::new();
+        let alarms = &self.alarms;
+        if alarms.memory {
+            let (used, limit) = (alarms.memory_used, alarms.memory_limit);
+            let detail = format!("{used} bytes used, limit {limit}: publishers are blocked");
+            reasons.push(Reason { name: "memory_alarm", detail });
+        }
+        if alarms.disk {
+            let (free, limit) = (alarms.disk_free, alarms.disk_free_limit);
+            let detail = format!("{free} bytes free, limit {limit}: publishers are blocked");
+            reasons.push(Reason { name: "disk_alarm", detail });
+        }
+        let corrupt = self.store.health().corrupt;
+        if corrupt > 0 {
+            let detail = format!("{corrupt} stored messages are damaged; see the log for file and offset");
+            reasons.push(Reason { name: "corrupt_messages", detail });
+        }
+        Health { reasons }
+    }
+}
+
+fn write(snapshot: &Snapshot, text: &mut Text) {
+    let node = format!("leveret@{}", snapshot.cluster_name);
+    text.family("rabbitmq_identity_info", Kind::Untyped, "Node and cluster identity.").sample(
+        &[
+            ("rabbitmq_node", &node),
+            ("rabbitmq_cluster", &snapshot.cluster_name),
+            ("rabbitmq_cluster_permanent_id", &snapshot.cluster_name),
+            ("rabbitmq_endpoint", "aggregated"),
+        ],
+        1,
+    );
+    text.family("rabbitmq_build_info", Kind::Untyped, "Versions.").sample(
+        &[
+            ("rabbitmq_version", &snapshot.version),
+            ("erlang_version", "none"),
+            ("product_name", "Leveret"),
+            ("product_version", env!("CARGO_PKG_VERSION")),
+        ],
+        1,
+    );
+    for (name, kind, labels, help, value) in METRICS {
+        let labels: &[(&str, &str)] = match labels {
+            Labels::None => &[],
+            Labels::Protocol => &PROTOCOL,
+            Labels::ProtocolAndQueue => &PROTOCOL_AND_QUEUE,
+        };
+        text.family(name, *kind, help).sample(labels, value(snapshot));
+    }
+    text.family("rabbitmq_message_size_bytes", Kind::Histogram, "Size of messages received.")
+        .histogram(&PROTOCOL, &snapshot.sizes);
+}
