@@ -1,0 +1,151 @@
+//! The file layer: `leveret.toml` and the `conf.d/*.toml` beside it, with the line of every key.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::{Assignment, ConfigError, FILE_NAME, Origin, tidy};
+
+/// A file larger than this is not a configuration.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// The files to read, in order: the named one or the first found, then its `conf.d/*.toml`
+/// sorted by name. A named file must exist; one that is only searched for need not.
+pub(super) fn locate(
+    named: Option<&Path>,
+    search: &[PathBuf],
+) -> Result<Vec<PathBuf>, ConfigError> {
+    if let Some(path) = named {
+        let directory = path.parent().unwrap_or(Path::new(""));
+        let mut files = vec![path.to_owned()];
+        files.extend(drop_ins(directory)?);
+        return Ok(files);
+    }
+    for directory in search {
+        let file = directory.join(FILE_NAME);
+        if file.is_file() {
+            let mut files = vec![tidy(&file)];
+            files.extend(drop_ins(directory)?);
+            return Ok(files);
+        }
+    }
+    Ok(Vec::new())
+}
+
+fn drop_ins(directory: &Path) -> Result<Vec<PathBuf>, ConfigError> {
+    let folder = directory.join("conf.d");
+    let refused = |source| ConfigError::Read {
+        what: "the directory of configuration files",
+        path: tidy(&folder),
+        source,
+    };
+    let entries = match fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
+        Err(e) => return Err(refused(e)),
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(refused)?.path();
+        if path.extension().is_some_and(|e| e == "toml") {
+            files.push(tidy(&path));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Every key of the file at `path`, by line. Tables are flattened: `cert` in `[tls]` is `tls_cert`.
+pub(super) fn read(path: &Path) -> Result<Vec<Assignment>, ConfigError> {
+    let refused = |source| ConfigError::Read {
+        what: "the configuration file",
+        path: path.to_owned(),
+        source,
+    };
+    if fs::metadata(path).map_err(refused)?.len() > FILE_BYTES_MAX {
+        return Err(refused(std::io::Error::other("larger than 1 MiB")));
+    }
+    let text = fs::read_to_string(path).map_err(refused)?;
+    let mut reader = Reader { path, text: &text, found: Vec::new() };
+    let table = DeTable::parse(&text).map_err(|e| {
+        reader.syntax(e.span().map_or(0, |s| s.start), e.message().replace('\n', ", "))
+    })?;
+    reader.table("", table.get_ref())?;
+    reader.finish()
+}
+
+/// Walks a parsed file and gathers what it assigns.
+struct Reader<'a> {
+    path: &'a Path,
+    text: &'a str,
+    found: Vec<(usize, Assignment)>,
+}
+
+impl Reader<'_> {
+    fn table(&mut self, prefix: &str, table: &DeTable<'_>) -> Result<(), ConfigError> {
+        for (key, value) in table.iter() {
+            let name = format!("{prefix}{}", key.get_ref().replace('-', "_"));
+            if let DeValue::Table(inner) = value.get_ref() {
+                self.table(&format!("{name}_"), inner)?;
+                continue;
+            }
+            let values = match value.get_ref() {
+                DeValue::Array(items) => {
+                    items.iter().map(|item| self.scalar(item)).collect::<Result<_, _>>()?
+                }
+                _ => vec![self.scalar(value)?],
+            };
+            let line = self.line(key.span().start);
+            let origin = Origin::File { path: self.path.to_owned(), line };
+            self.found.push((line, Assignment { name, values, origin }));
+        }
+        Ok(())
+    }
+
+    fn scalar(&self, value: &Spanned<DeValue<'_>>) -> Result<String, ConfigError> {
+        Ok(match value.get_ref() {
+            DeValue::String(text) => text.to_string(),
+            DeValue::Integer(n) if n.radix() == 10 => n.as_str().to_owned(),
+            DeValue::Integer(n) => match i64::from_str_radix(n.as_str(), n.radix()) {
+                Ok(n) => n.to_string(),
+                Err(_) => return Err(self.syntax(value.span().start, "number too large".into())),
+            },
+            DeValue::Float(n) => n.as_str().to_owned(),
+            DeValue::Boolean(b) => b.to_string(),
+            DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
+                let reason = "expected text, a number, true or false".to_owned();
+                return Err(self.syntax(value.span().start, reason));
+            }
+        })
+    }
+
+    /// The assignments by line; refuses a name that two spellings set twice.
+    fn finish(mut self) -> Result<Vec<Assignment>, ConfigError> {
+        self.found.sort_by_key(|(line, _)| *line);
+        for (i, (line, assignment)) in self.found.iter().enumerate() {
+            let earlier = self.found[..i].iter().find(|(_, a)| a.name == assignment.name);
+            if let Some((first, _)) = earlier {
+                return Err(ConfigError::Syntax {
+                    path: self.path.to_owned(),
+                    line: *line,
+                    reason: format!("{} is already set in line {first}", assignment.name),
+                });
+            }
+        }
+        Ok(self.found.into_iter().map(|(_, assignment)| assignment).collect())
+    }
+
+    fn syntax(&self, offset: usize, reason: String) -> ConfigError {
+        ConfigError::Syntax { path: self.path.to_owned(), line: self.line(offset), reason }
+    }
+
+    fn line(&self, offset: usize) -> usize {
+        let before = &self.text.as_bytes()[..offset.min(self.text.len())];
+        1 + before.iter().filter(|b| **b == b'\n').count()
+    }
+}

@@ -1,0 +1,1 @@
+//! Layers, origins, refusals.

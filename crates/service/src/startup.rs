@@ -1,0 +1,24 @@
+//! What a daemon tells stdout while it starts, in plain text whatever the log format is:
+//! people, test harnesses and Testcontainers wait for these lines.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+
+/// The line that says that every listener answers.
+pub const COMPLETE: &str = "Server startup complete";
+
+/// Says that `protocol` (`amqp`, `amqps`, `metrics`) is served at `address`, its real port included.
+pub fn listening(protocol: &str, address: SocketAddr) {
+    print(format_args!("listening on {protocol} {address}"));
+}
+
+/// Says that every listener answers. To be called once.
+pub fn complete() {
+    print(format_args!("{COMPLETE}"));
+}
+
+/// A closed stdout is no reason to stop, so errors are not looked at.
+fn print(line: std::fmt::Arguments<'_>) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
