@@ -1,0 +1,287 @@
+//! The tables of files and chunks: where the bytes of the two logs are, in memory and on disk.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use slab::Slab;
+
+use crate::chunk::Chunk;
+use crate::segment::IndexEntry;
+use crate::vfs::File;
+use crate::{LaneId, Pos};
+
+/// The folder a data file is in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Home {
+    /// `wal/<id>.wal`
+    Wal,
+    /// `seg/<id>.dat` and `.idx`
+    Seg,
+    /// `tmp/t-<id>.dat` and `.idx`; worth nothing after a restart.
+    Tmp,
+}
+
+/// The names below a data directory.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    pub(crate) dir: PathBuf,
+}
+
+impl Layout {
+    pub(crate) fn new(dir: &Path) -> Layout {
+        Layout { dir: dir.to_owned() }
+    }
+
+    pub(crate) fn folder(&self, home: Home) -> PathBuf {
+        self.dir.join(match home {
+            Home::Wal => "wal",
+            Home::Seg => "seg",
+            Home::Tmp => "tmp",
+        })
+    }
+
+    /// The file that holds records.
+    pub(crate) fn data(&self, home: Home, id: u64) -> PathBuf {
+        self.folder(home).join(match home {
+            Home::Wal => format!("{id}.wal"),
+            Home::Seg => format!("{id}.dat"),
+            Home::Tmp => format!("t-{id}.dat"),
+        })
+    }
+
+    /// The file that says where the records of each lane are.
+    pub(crate) fn index(&self, home: Home, id: u64) -> PathBuf {
+        match home {
+            // A sealed WAL file is on its way to being a segment.
+            Home::Wal | Home::Seg => self.folder(Home::Seg).join(format!("{id}.idx")),
+            Home::Tmp => self.folder(Home::Tmp).join(format!("t-{id}.idx")),
+        }
+    }
+
+    pub(crate) fn checkpoint(&self) -> PathBuf {
+        self.dir.join("checkpoint")
+    }
+
+    pub(crate) fn ballast(&self) -> PathBuf {
+        self.dir.join("ballast")
+    }
+}
+
+/// Where a file is in its life. `Open -> Full -> Sealing -> Sealed -> Dead`; one without waiting
+/// messages skips from `Full` to `Dead`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum State {
+    /// The log appends to it.
+    Open,
+    /// Complete, in memory or on its way to disk; its messages are tail entries.
+    Full,
+    /// Its messages are runs; the background thread writes its index, or copies what lives.
+    Sealing,
+    /// A segment.
+    Sealed,
+    /// Nothing in it waits; removed or recycled after the next checkpoint.
+    Dead,
+}
+
+/// Where a sealed file's index is.
+#[derive(Clone)]
+pub(crate) enum Index {
+    /// Not sealed.
+    None,
+    /// While the background thread writes it.
+    Memory(Arc<Vec<IndexEntry>>),
+    /// In the `.idx` file.
+    Disk,
+}
+
+/// One file of a log, or a segment.
+pub(crate) struct DataFile {
+    pub(crate) id: u64,
+    pub(crate) home: Home,
+    pub(crate) state: State,
+    /// Open handle; `None` until the background thread has made the file, or while closed.
+    pub(crate) handle: Option<Arc<dyn File>>,
+    pub(crate) index_handle: Option<Arc<dyn File>>,
+    /// Bytes given to chunks.
+    pub(crate) used: u64,
+    /// Number of the last frame in it.
+    pub(crate) last_frame: Pos,
+    /// Number of the first frame in it.
+    pub(crate) first_frame: Pos,
+    /// Slots of its chunks, in order.
+    pub(crate) chunks: Vec<u32>,
+    /// Lanes with messages in it, each once.
+    pub(crate) lanes: Vec<LaneId>,
+    pub(crate) index: Index,
+    /// Entries of the index.
+    pub(crate) entries: u32,
+    /// Waiting messages in runs of this file.
+    pub(crate) live: u64,
+    /// Their record bytes.
+    pub(crate) live_bytes: u64,
+    /// A merge is reading it.
+    pub(crate) merging: bool,
+}
+
+impl DataFile {
+    pub(crate) fn new(id: u64, home: Home) -> DataFile {
+        DataFile {
+            id,
+            home,
+            state: State::Open,
+            handle: None,
+            index_handle: None,
+            used: 0,
+            last_frame: 0,
+            first_frame: 0,
+            chunks: Vec::new(),
+            lanes: Vec::new(),
+            index: Index::None,
+            entries: 0,
+            live: 0,
+            live_bytes: 0,
+            merging: false,
+        }
+    }
+}
+
+/// A chunk: a stretch of a log file, with its bytes while they are in memory.
+pub(crate) struct ChunkMeta {
+    /// Slot of its file.
+    pub(crate) file: u32,
+    /// Offset of its first byte in the file.
+    pub(crate) base: u32,
+    /// Offset behind its last byte, once closed.
+    pub(crate) end: u32,
+    pub(crate) buf: Option<Chunk>,
+    /// The log still appends to it.
+    pub(crate) open: bool,
+    /// The background thread is writing it to the T file.
+    pub(crate) leaving: bool,
+    /// Waiting messages in it, each target counted.
+    pub(crate) live: u32,
+    /// Their record bytes.
+    pub(crate) live_bytes: u64,
+    /// Number of the last frame in it; 0 in the T-log.
+    pub(crate) last_frame: Pos,
+    serial: u64,
+}
+
+/// All chunks, and which of them are in memory.
+pub(crate) struct Chunks {
+    pub(crate) slab: Slab<ChunkMeta>,
+    /// Oldest first; entries whose serial does not match are gone.
+    order: VecDeque<(u32, u64)>,
+    /// Bytes of memory in `buf`s.
+    pub(crate) resident: usize,
+    pool: Vec<Chunk>,
+    standard: usize,
+    serial: u64,
+}
+
+/// Buffers kept for the next chunks: reusing warm memory costs no page faults.
+const POOL: usize = 4;
+
+impl Chunks {
+    pub(crate) fn new(standard: usize) -> Chunks {
+        Chunks {
+            slab: Slab::new(),
+            order: VecDeque::new(),
+            resident: 0,
+            pool: Vec::new(),
+            standard,
+            serial: 0,
+        }
+    }
+
+    /// A new open chunk with memory.
+    pub(crate) fn open(&mut self, file: u32, base: u64, capacity: usize) -> u32 {
+        let pooled = if capacity == self.standard { self.pool.pop() } else { None };
+        let buf = pooled.unwrap_or_else(|| Chunk::new(capacity));
+        self.resident += buf.capacity();
+        let slot = self.insert(file, base, Some(buf));
+        self.slab[slot as usize].open = true;
+        self.order.push_back((slot, self.serial));
+        slot
+    }
+
+    /// A chunk whose bytes are on disk only.
+    pub(crate) fn cold(&mut self, file: u32, end: u64) -> u32 {
+        let slot = self.insert(file, 0, None);
+        self.slab[slot as usize].end = u32::try_from(end).expect("log files are below 4 GiB");
+        slot
+    }
+
+    fn insert(&mut self, file: u32, base: u64, buf: Option<Chunk>) -> u32 {
+        self.serial += 1;
+        let base = u32::try_from(base).expect("log files are below 4 GiB");
+        self.slab.insert(ChunkMeta {
+            file,
+            base,
+            end: base,
+            buf,
+            open: false,
+            leaving: false,
+            live: 0,
+            live_bytes: 0,
+            last_frame: 0,
+            serial: self.serial,
+        }) as u32
+    }
+
+    /// Ends a chunk: nothing is appended to it any more.
+    pub(crate) fn close(&mut self, slot: u32) -> &mut ChunkMeta {
+        let meta = &mut self.slab[slot as usize];
+        meta.open = false;
+        meta.end = meta.base + meta.buf.as_ref().map_or(0, |c| c.len() as u32);
+        meta
+    }
+
+    /// Gives a chunk's memory back.
+    pub(crate) fn release(&mut self, slot: u32) {
+        let Some(buf) = self.slab[slot as usize].buf.take() else { return };
+        self.resident -= buf.capacity();
+        if self.pool.len() < POOL
+            && buf.capacity() == self.standard
+            && let Some(buf) = buf.reuse()
+        {
+            self.pool.push(buf);
+        }
+    }
+
+    /// Forgets a chunk.
+    pub(crate) fn remove(&mut self, slot: u32) {
+        self.release(slot);
+        self.slab.remove(slot as usize);
+    }
+
+    /// The oldest chunk that is in memory, closed, and not being written; it leaves the order.
+    /// `keep` says which may not go yet: they stay in order.
+    pub(crate) fn oldest(&mut self, keep: impl Fn(&ChunkMeta) -> bool) -> Option<u32> {
+        let mut i = 0;
+        while let Some(&(slot, serial)) = self.order.get(i) {
+            match self.slab.get(slot as usize) {
+                Some(c) if c.serial == serial && c.buf.is_some() && !c.leaving => {
+                    if !c.open && !keep(c) {
+                        self.order.remove(i);
+                        return Some(slot);
+                    }
+                    i += 1;
+                }
+                _ => {
+                    self.order.remove(i);
+                }
+            }
+        }
+        None
+    }
+
+    /// Counts a settled message; true when nothing in the chunk waits any more.
+    pub(crate) fn settle(&mut self, slot: u32, len: u32) -> bool {
+        let chunk = &mut self.slab[slot as usize];
+        chunk.live -= 1;
+        chunk.live_bytes -= u64::from(len);
+        chunk.live == 0
+    }
+}

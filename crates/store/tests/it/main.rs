@@ -1,0 +1,3 @@
+//! The store on a real disk, with its threads.
+
+mod disk;
