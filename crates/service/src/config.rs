@@ -16,6 +16,8 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::shutdown::Exit;
+
 pub use value::{Field, Scalar, Shape, Size, quoted};
 
 /// The name of the configuration file in each directory that is searched.
@@ -194,6 +196,20 @@ pub enum ConfigError {
         /// The operating system's answer.
         source: std::io::Error,
     },
+}
+
+impl ConfigError {
+    /// The exit code of a process that was set up so.
+    pub fn exit(&self) -> Exit {
+        match self {
+            ConfigError::Unknown { origin: Origin::Flag(_), .. }
+            | ConfigError::Bad { origin: Origin::Flag(_), .. } => Exit::Usage,
+            ConfigError::Unknown { .. }
+            | ConfigError::Bad { .. }
+            | ConfigError::Syntax { .. }
+            | ConfigError::Read { .. } => Exit::Config,
+        }
+    }
 }
 
 fn hint(nearest: &Option<String>) -> String {

@@ -163,6 +163,17 @@ impl Scalar for u32 {
     }
 }
 
+/// At most what 32 bits hold, so that a file means the same on every machine.
+impl Scalar for usize {
+    fn parse(text: &str) -> Result<Self, String> {
+        whole(text, u64::from(u32::MAX)).map(|n| n as usize)
+    }
+
+    fn toml(&self) -> String {
+        self.to_string()
+    }
+}
+
 fn whole(text: &str, max: u64) -> Result<u64, String> {
     match text.parse::<u64>() {
         Ok(n) if n <= max => Ok(n),

@@ -1,0 +1,444 @@
+//! The settings of `leveret serve`: one documented field and one row of [`SETTINGS`] each.
+//! Flags, variables, file keys, help and docs/settings.md derive from the row.
+
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use service::config::{Invalid, Setting, Settings, Size};
+use service::listen::HostPort;
+use service::log::{Format, Level};
+use service::machine::Watermark;
+use service::tls::{LoginFrom, Tls, Verify};
+
+/// The smallest frame_max that AMQP 0-9-1 allows, in bytes.
+const FRAME_MAX_MIN: u32 = 4096;
+/// The largest frame_max, in bytes: one frame is held in memory as a whole.
+const FRAME_MAX_MAX: u32 = 128 << 20;
+/// RabbitMQ's own upper limit of `max_message_size`.
+const MESSAGE_SIZE_MAX: Size = Size(512 << 20);
+/// A smaller cache does not hold the chunks that are being written.
+const CACHE_SIZE_MIN: Size = Size(4 << 20);
+
+/// How the broker is set up. The rows of [`SETTINGS`] say what each field means.
+#[derive(Debug, Clone)]
+pub struct ServeConfig {
+    /// Where messages and topology are kept. Default: `leveret-data`.
+    pub data_dir: PathBuf,
+    /// AMQP without TLS. Default: port 5672 on both loopback addresses.
+    pub amqp_listen: Vec<HostPort>,
+    /// AMQP with TLS. Default: nowhere.
+    pub amqps_listen: Vec<HostPort>,
+    /// `/metrics` and `/healthz`. Default: 127.0.0.1:15692.
+    pub metrics_listen: Vec<HostPort>,
+    /// The server's certificate chain. Default: not set.
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's private key. Default: not set.
+    pub tls_key: Option<PathBuf>,
+    /// Authorities that sign clients' certificates. Default: not set.
+    pub tls_ca: Option<PathBuf>,
+    /// Whether clients are asked for a certificate. Default: `verify_none`.
+    pub tls_verify: Verify,
+    /// Whether a client without a certificate is refused. Default: false.
+    pub tls_fail_if_no_peer_cert: bool,
+    /// The user name that EXTERNAL takes from a certificate. Default: `distinguished_name`.
+    pub ssl_cert_login_from: LoginFrom,
+    /// Resident memory above which publishers are blocked. Default: 0.4 of the total.
+    pub vm_memory_high_watermark: Watermark,
+    /// Free disk below which publishers are blocked. Default: 50 MB.
+    pub disk_free_limit: Size,
+    /// Recently written messages kept in memory. Default: 16 MiB.
+    pub cache_size: Size,
+    /// The largest body of one message. Default: 128 MiB.
+    pub max_message_size: Size,
+    /// Connections at a time. Default: 65,536.
+    pub max_connections: usize,
+    /// Seconds; 0 is off. Default: 60.
+    pub heartbeat: u16,
+    /// Channels of one connection. Default: 2,047.
+    pub channel_max: u16,
+    /// Bytes of one frame. Default: 131,072.
+    pub frame_max: u32,
+    /// From accept to `connection.open`. Default: 10 s.
+    pub handshake_timeout: Duration,
+    /// What clients are told the broker is. Default: `RabbitMQ`.
+    pub product: String,
+    /// What clients are told its version is; numeric. Default: 4.2.0.
+    pub version: String,
+    /// What clients and metrics are told the cluster is called. Default: `leveret`.
+    pub cluster_name: String,
+    /// Users that may log in from loopback only. Default: `guest`.
+    pub loopback_users: Vec<String>,
+    /// The user of a new data directory. Default: `guest`.
+    pub default_user: String,
+    /// That user's password. Default: `guest`.
+    pub default_pass: String,
+    /// The virtual host of a new data directory. Default: `/`.
+    pub default_vhost: String,
+    /// What that user may declare and delete there, as a regular expression. Default: `.*`.
+    pub default_permissions_configure: String,
+    /// What that user may publish to and bind. Default: `.*`.
+    pub default_permissions_write: String,
+    /// What that user may consume from and bind. Default: `.*`.
+    pub default_permissions_read: String,
+    /// What is logged. Default: `info`.
+    pub log_level: Level,
+    /// How it is logged. Default: text.
+    pub log_format: Format,
+}
+
+impl Default for ServeConfig {
+    fn default() -> Self {
+        let at = |host: &str, port| HostPort { host: host.into(), port };
+        ServeConfig {
+            data_dir: "leveret-data".into(),
+            amqp_listen: vec![at("127.0.0.1", 5672), at("::1", 5672)],
+            amqps_listen: Vec::new(),
+            metrics_listen: vec![at("127.0.0.1", 15692)],
+            tls_cert: None,
+            tls_key: None,
+            tls_ca: None,
+            tls_verify: Verify::None,
+            tls_fail_if_no_peer_cert: false,
+            ssl_cert_login_from: LoginFrom::DistinguishedName,
+            vm_memory_high_watermark: Watermark::Fraction(0.4),
+            disk_free_limit: Size(50_000_000),
+            cache_size: Size(16 << 20),
+            max_message_size: Size(128 << 20),
+            max_connections: 65_536,
+            heartbeat: 60,
+            channel_max: 2047,
+            frame_max: 131_072,
+            handshake_timeout: Duration::from_secs(10),
+            product: "RabbitMQ".into(),
+            version: "4.2.0".into(),
+            cluster_name: "leveret".into(),
+            loopback_users: vec!["guest".into()],
+            default_user: "guest".into(),
+            default_pass: "guest".into(),
+            default_vhost: "/".into(),
+            default_permissions_configure: ".*".into(),
+            default_permissions_write: ".*".into(),
+            default_permissions_read: ".*".into(),
+            log_level: Level::default(),
+            log_format: Format::Text,
+        }
+    }
+}
+
+impl ServeConfig {
+    /// What the TLS listeners need. With `amqps_listen` set, certificate and key are there.
+    pub fn tls(&self) -> Tls {
+        Tls {
+            cert: self.tls_cert.clone().unwrap_or_default(),
+            key: self.tls_key.clone().unwrap_or_default(),
+            ca: self.tls_ca.clone(),
+            verify: self.tls_verify,
+            fail_if_no_peer_cert: self.tls_fail_if_no_peer_cert,
+        }
+    }
+}
+
+/// Every setting of `leveret serve`.
+pub const SETTINGS: Settings<ServeConfig> =
+    Settings { command: "leveret serve", table: TABLE, check };
+
+/// What most rows have in common: not secret, no variable of the surroundings.
+const ROW: Setting<ServeConfig> = Setting {
+    name: "",
+    section: "",
+    value: "TEXT",
+    field: |c| &mut c.data_dir,
+    secret: false,
+    fallback_variable: None,
+    doc: "",
+};
+
+const BASICS: Setting<ServeConfig> = Setting { section: "Basics", ..ROW };
+const TLS: Setting<ServeConfig> = Setting { section: "TLS", value: "FILE", ..ROW };
+const LIMITS: Setting<ServeConfig> = Setting { section: "Limits", value: "SIZE", ..ROW };
+const PROTOCOL: Setting<ServeConfig> = Setting { section: "Protocol", value: "NUMBER", ..ROW };
+const USERS: Setting<ServeConfig> = Setting { section: "Users", ..ROW };
+const LOGGING: Setting<ServeConfig> = Setting { section: "Logging", ..ROW };
+
+const TABLE: &[Setting<ServeConfig>] = &[
+    Setting {
+        name: "data_dir",
+        value: "DIR",
+        field: |c| &mut c.data_dir,
+        fallback_variable: Some("STATE_DIRECTORY"),
+        doc: "Where messages and topology are kept; made when missing. One process at a time.",
+        ..BASICS
+    },
+    Setting {
+        name: "amqp_listen",
+        value: "HOST:PORT",
+        field: |c| &mut c.amqp_listen,
+        doc: "Where AMQP clients connect; `localhost` is both loopback addresses, `*` every \
+              address, port 0 a free one. May be given several times.",
+        ..BASICS
+    },
+    Setting {
+        name: "amqps_listen",
+        value: "HOST:PORT",
+        field: |c| &mut c.amqps_listen,
+        doc: "Where AMQP clients connect with TLS; needs `tls_cert` and `tls_key`.",
+        ..BASICS
+    },
+    Setting {
+        name: "metrics_listen",
+        value: "HOST:PORT",
+        field: |c| &mut c.metrics_listen,
+        doc: "Where `/metrics` (Prometheus) and `/healthz` are served, without authentication.",
+        ..BASICS
+    },
+    Setting {
+        name: "tls_cert",
+        field: |c| &mut c.tls_cert,
+        doc: "The server's certificate chain, its own first, as PEM.",
+        ..TLS
+    },
+    Setting {
+        name: "tls_key",
+        field: |c| &mut c.tls_key,
+        doc: "The certificate's private key, as PEM, not encrypted.",
+        ..TLS
+    },
+    Setting {
+        name: "tls_ca",
+        field: |c| &mut c.tls_ca,
+        doc: "Certificates of the authorities that sign clients' certificates, as PEM.",
+        ..TLS
+    },
+    Setting {
+        name: "tls_verify",
+        value: "verify_none|verify_peer",
+        field: |c| &mut c.tls_verify,
+        doc: "`verify_peer` asks clients for a certificate and checks it against `tls_ca`.",
+        ..TLS
+    },
+    Setting {
+        name: "tls_fail_if_no_peer_cert",
+        value: "true|false",
+        field: |c| &mut c.tls_fail_if_no_peer_cert,
+        doc: "Refuses clients without a certificate; needs `verify_peer`.",
+        ..TLS
+    },
+    Setting {
+        name: "ssl_cert_login_from",
+        value: "distinguished_name|common_name",
+        field: |c| &mut c.ssl_cert_login_from,
+        doc: "Which part of its certificate is a client's user name with the EXTERNAL mechanism.",
+        ..TLS
+    },
+    Setting {
+        name: "vm_memory_high_watermark",
+        value: "FRACTION|SIZE",
+        field: |c| &mut c.vm_memory_high_watermark,
+        doc: "Resident memory above which publishers are blocked: a part of the machine's (or \
+              control group's) memory, or a size.",
+        ..LIMITS
+    },
+    Setting {
+        name: "disk_free_limit",
+        field: |c| &mut c.disk_free_limit,
+        doc: "Free disk of the data directory below which publishers are blocked.",
+        ..LIMITS
+    },
+    Setting {
+        name: "cache_size",
+        field: |c| &mut c.cache_size,
+        doc: "Memory for recently written messages; what waits longer is read from disk.",
+        ..LIMITS
+    },
+    Setting {
+        name: "max_message_size",
+        field: |c| &mut c.max_message_size,
+        doc: "The largest body of one message, at most 512MiB; a larger one closes the channel.",
+        ..LIMITS
+    },
+    Setting {
+        name: "max_connections",
+        value: "NUMBER",
+        field: |c| &mut c.max_connections,
+        doc: "Connections at a time; more are closed as soon as they are accepted.",
+        ..LIMITS
+    },
+    Setting {
+        name: "heartbeat",
+        value: "SECONDS",
+        field: |c| &mut c.heartbeat,
+        doc: "The heartbeat that is proposed to clients; 0 is off.",
+        ..PROTOCOL
+    },
+    Setting {
+        name: "channel_max",
+        field: |c| &mut c.channel_max,
+        doc: "Channels of one connection.",
+        ..PROTOCOL
+    },
+    Setting {
+        name: "frame_max",
+        value: "BYTES",
+        field: |c| &mut c.frame_max,
+        doc: "The largest frame, from 4096 bytes.",
+        ..PROTOCOL
+    },
+    Setting {
+        name: "handshake_timeout",
+        value: "DURATION",
+        field: |c| &mut c.handshake_timeout,
+        doc: "A client that has not opened its connection by then is disconnected.",
+        ..PROTOCOL
+    },
+    Setting {
+        name: "product",
+        value: "TEXT",
+        field: |c| &mut c.product,
+        doc: "What clients are told the broker is. Some clients decide by it what they may use.",
+        ..PROTOCOL
+    },
+    Setting {
+        name: "version",
+        value: "X.Y.Z",
+        field: |c| &mut c.version,
+        doc: "The version of RabbitMQ that clients are told; they decide by it what they may use.",
+        ..PROTOCOL
+    },
+    Setting {
+        name: "cluster_name",
+        value: "NAME",
+        field: |c| &mut c.cluster_name,
+        doc: "What clients and metrics are told the cluster is called.",
+        ..PROTOCOL
+    },
+    Setting {
+        name: "loopback_users",
+        value: "NAME",
+        field: |c| &mut c.loopback_users,
+        doc: "Users that may connect from this machine only; empty for none.",
+        ..USERS
+    },
+    Setting {
+        name: "default_user",
+        value: "NAME",
+        field: |c| &mut c.default_user,
+        fallback_variable: Some("RABBITMQ_DEFAULT_USER"),
+        doc: "The administrator that a new data directory begins with.",
+        ..USERS
+    },
+    Setting {
+        name: "default_pass",
+        value: "PASSWORD",
+        field: |c| &mut c.default_pass,
+        secret: true,
+        fallback_variable: Some("RABBITMQ_DEFAULT_PASS"),
+        doc: "That user's password. Flags are visible to other users of the machine: prefer the \
+              variable or a file.",
+        ..USERS
+    },
+    Setting {
+        name: "default_vhost",
+        value: "NAME",
+        field: |c| &mut c.default_vhost,
+        fallback_variable: Some("RABBITMQ_DEFAULT_VHOST"),
+        doc: "The virtual host that a new data directory begins with.",
+        ..USERS
+    },
+    Setting {
+        name: "default_permissions_configure",
+        value: "REGEX",
+        field: |c| &mut c.default_permissions_configure,
+        doc: "What that user may declare and delete in that virtual host.",
+        ..USERS
+    },
+    Setting {
+        name: "default_permissions_write",
+        value: "REGEX",
+        field: |c| &mut c.default_permissions_write,
+        doc: "What that user may publish to, and bind, in that virtual host.",
+        ..USERS
+    },
+    Setting {
+        name: "default_permissions_read",
+        value: "REGEX",
+        field: |c| &mut c.default_permissions_read,
+        doc: "What that user may consume from, and bind to, in that virtual host.",
+        ..USERS
+    },
+    Setting {
+        name: "log_level",
+        value: "LEVEL",
+        field: |c| &mut c.log_level,
+        doc: "What is logged to stderr: error, warn, info, debug, trace or off, or directives \
+              such as `info,server=debug`.",
+        ..LOGGING
+    },
+    Setting {
+        name: "log_format",
+        value: "text|json",
+        field: |c| &mut c.log_format,
+        doc: "How it is logged: text, or one JSON object a line.",
+        ..LOGGING
+    },
+];
+
+/// What must hold between values, and beyond their types.
+fn check(c: &ServeConfig) -> Result<(), Invalid> {
+    let numeric = c.version.split('.').all(|part| part.parse::<u32>().is_ok());
+    let rules = [
+        (
+            !c.amqp_listen.is_empty() || !c.amqps_listen.is_empty(),
+            "amqp_listen",
+            "nothing to listen on: neither amqp_listen nor amqps_listen names an address",
+        ),
+        (
+            c.amqps_listen.is_empty() || (c.tls_cert.is_some() && c.tls_key.is_some()),
+            "amqps_listen",
+            "TLS needs a certificate and its key: set tls_cert and tls_key",
+        ),
+        (
+            c.tls_cert.is_some() == c.tls_key.is_some(),
+            if c.tls_cert.is_some() { "tls_cert" } else { "tls_key" },
+            "tls_cert and tls_key belong together: set the other one as well",
+        ),
+        (
+            c.tls_verify == Verify::None || c.tls_ca.is_some(),
+            "tls_verify",
+            "verify_peer needs the authorities' certificates: set tls_ca",
+        ),
+        (
+            !c.tls_fail_if_no_peer_cert || c.tls_verify == Verify::Peer,
+            "tls_fail_if_no_peer_cert",
+            "no client is asked for a certificate: set tls_verify to verify_peer",
+        ),
+        (
+            c.cache_size >= CACHE_SIZE_MIN,
+            "cache_size",
+            "too small: at least 4MiB, so that what is being written fits",
+        ),
+        (
+            c.max_message_size.0 > 0 && c.max_message_size <= MESSAGE_SIZE_MAX,
+            "max_message_size",
+            "must be from 1 byte to 512MiB",
+        ),
+        (c.max_connections > 0, "max_connections", "must be at least 1"),
+        (c.channel_max > 0, "channel_max", "must be at least 1"),
+        (
+            (FRAME_MAX_MIN..=FRAME_MAX_MAX).contains(&c.frame_max),
+            "frame_max",
+            "must be from 4096 to 134217728 bytes",
+        ),
+        (!c.handshake_timeout.is_zero(), "handshake_timeout", "must be longer than 0"),
+        (numeric, "version", "must be numbers parted by dots, such as 4.2.0"),
+        (!c.default_user.is_empty(), "default_user", "must not be empty"),
+        (!c.default_pass.is_empty(), "default_pass", "must not be empty"),
+        (!c.default_vhost.is_empty(), "default_vhost", "must not be empty"),
+    ];
+    match rules.into_iter().find(|(holds, ..)| !holds) {
+        Some((_, setting, reason)) => Err(Invalid::new(setting, reason)),
+        None => Ok(()),
+    }
+}
