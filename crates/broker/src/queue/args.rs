@@ -2,7 +2,7 @@
 //!
 //! A row feeds the checks of queue.declare and basic.consume, the equivalence check of a redeclare, what the queue does,
 //! and the documentation. Rows stand in the order in which RabbitMQ checks them, as the first offender is the one that
-//! is named. Texts are RabbitMQ's, Erlang terms included.
+//! is named. Texts are RabbitMQ's, Erlang terms included; order and texts were measured on 3.10.8.
 
 use std::rc::Rc;
 
@@ -66,6 +66,8 @@ pub enum Ty {
     Count,
     /// 0 to 255.
     Priority,
+    /// `default` or `lazy`.
+    Mode,
     /// 1 or 2.
     Version,
     /// Any integer.
@@ -138,18 +140,6 @@ const fn foreign(name: &'static str) -> Arg<QueueArgs> {
 /// Every x-argument of queue.declare. Names that are not here are accepted and ignored.
 pub const ARGS: &[Arg<QueueArgs>] = &[
     row(
-        "x-queue-type",
-        Ty::QueueType,
-        nothing,
-        "`classic`; quorum queues and streams are not supported and refused.",
-    ),
-    foreign("x-delivery-limit"),
-    foreign("x-quorum-initial-group-size"),
-    foreign("x-dead-letter-strategy"),
-    foreign("x-max-age"),
-    foreign("x-stream-max-segment-size-bytes"),
-    foreign("x-initial-cluster-size"),
-    row(
         "x-expires",
         Ty::MillisAboveZero,
         |args, v| args.expires = count(v),
@@ -186,18 +176,6 @@ pub const ARGS: &[Arg<QueueArgs>] = &[
         "At most this many body bytes wait; `x-overflow` says what happens to more.",
     ),
     row(
-        "x-max-in-memory-length",
-        Ty::Count,
-        nothing,
-        "Accepted and ignored: waiting messages are on disk anyway.",
-    ),
-    row(
-        "x-max-in-memory-bytes",
-        Ty::Count,
-        nothing,
-        "Accepted and ignored: waiting messages are on disk anyway.",
-    ),
-    row(
         "x-max-priority",
         Ty::Priority,
         |args, v| args.max_priority = count(v).map_or(0, |n| n.min(255) as u8),
@@ -211,7 +189,7 @@ pub const ARGS: &[Arg<QueueArgs>] = &[
     ),
     row(
         "x-queue-mode",
-        Ty::OneOf(&["default", "lazy"], "invalid_queue_mode"),
+        Ty::Mode,
         nothing,
         "Accepted and ignored: every queue is as lazy as memory allows.",
     ),
@@ -223,6 +201,18 @@ pub const ARGS: &[Arg<QueueArgs>] = &[
         "One consumer gets messages until it goes; then the next one.",
     ),
     row(
+        "x-queue-type",
+        Ty::QueueType,
+        nothing,
+        "`classic`; quorum queues and streams are not supported and refused.",
+    ),
+    row(
+        "x-queue-master-locator",
+        Ty::Anything,
+        nothing,
+        "Accepted and ignored: there is one node.",
+    ),
+    row(
         "x-queue-leader-locator",
         Ty::OneOf(
             &["client-local", "balanced", "random", "least-leaders"],
@@ -231,13 +221,14 @@ pub const ARGS: &[Arg<QueueArgs>] = &[
         nothing,
         "Accepted and ignored: there is one node.",
     ),
-    Arg {
-        name: "x-queue-master-locator",
-        ty: Ty::Anything,
-        compared: false,
-        apply: nothing,
-        doc: "Accepted and ignored: there is one node.",
-    },
+    foreign("x-delivery-limit"),
+    foreign("x-quorum-initial-group-size"),
+    foreign("x-max-age"),
+    foreign("x-stream-max-segment-size-bytes"),
+    foreign("x-initial-cluster-size"),
+    foreign("x-dead-letter-strategy"),
+    foreign("x-max-in-memory-length"),
+    foreign("x-max-in-memory-bytes"),
 ];
 
 /// Every x-argument of basic.consume. Names that are not here are accepted and ignored.
@@ -258,6 +249,13 @@ pub const CONSUMER_ARGS: &[Arg<ConsumerArgs>] = &[
         compared: false,
         apply: nothing,
         doc: "Accepted and ignored: there are no mirrors.",
+    },
+    Arg {
+        name: "x-stream-offset",
+        ty: Ty::Foreign,
+        compared: false,
+        apply: nothing,
+        doc: "Belongs to streams; refused on a classic queue.",
     },
 ];
 
@@ -303,8 +301,17 @@ impl ArgError {
 }
 
 impl QueueArgs {
-    /// Checks and reads the arguments of a queue.declare.
+    /// Checks and reads the arguments of a queue.declare that makes a queue. A redeclare is compared instead
+    /// ([`inequivalent`]), and never checked.
     pub fn parse(table: &Table) -> Result<QueueArgs, ArgError> {
+        // RabbitMQ looks at these two before all others, in this order.
+        for name in ["x-dead-letter-exchange", "x-queue-type"] {
+            if let (Some(row), Some(value)) =
+                (ARGS.iter().find(|r| r.name == name), table.get(name))
+            {
+                check(row.name, row.ty, value, table)?;
+            }
+        }
         parse(ARGS, table)
     }
 }
@@ -350,6 +357,10 @@ fn check(name: &'static str, ty: Ty, value: &Value, table: &Table) -> Result<(),
             let known = value.as_str().is_some_and(|word| words.contains(&word));
             (!known).then(|| term.to_owned())
         }),
+        Ty::Mode => check_string(value).or_else(|| {
+            let known = matches!(value.as_str(), Some("default" | "lazy"));
+            (!known).then(|| format!("\"unsupported queue mode '{}'\"", printed(value)))
+        }),
         Ty::QueueType => check_string(value).or_else(|| check_queue_type(value)),
         Ty::Integer | Ty::Count | Ty::Millis | Ty::MillisAboveZero | Ty::Priority | Ty::Version => {
             check_integer(ty, value)
@@ -390,10 +401,10 @@ fn check_integer(ty: Ty, value: &Value) -> Option<String> {
         Ty::Integer => None,
         _ if n < 0 => Some(format!("{{value_negative,{n}}}")),
         Ty::Millis | Ty::MillisAboveZero if n as u64 > MILLIS_MAX => {
-            Some(format!("{{value_too_big,{n}}}"))
+            Some(format!("{{value_too_large,{n}}}"))
         }
         Ty::Priority if n > 255 => Some(format!("{{max_value_exceeded,{n}}}")),
-        Ty::Version if n != 1 && n != 2 => Some(format!("{{unsupported_queue_version,{n}}}")),
+        Ty::Version if n != 1 && n != 2 => Some(format!("\"unsupported queue version '{n}'\"")),
         _ => None,
     }
 }

@@ -1,10 +1,12 @@
 //! Who gets the next message: credit, fairness, priorities, exclusive and single active consumers.
 //!
-//! A consumer that can take a message is linked into the ring of its priority; any other is in no ring, so choosing one
-//! never walks over consumers without credit. It leaves the ring when
-//! - its prefetch count is used up, until one of its deliveries is settled or requeued,
-//! - the sink refuses ([`crate::Sink::can_take`]), until `resume`,
-//! - the queue has a single active consumer and it is another one.
+//! Consumers of one priority stand in a ring and take turns. One leaves its ring
+//! - when its turn comes and its prefetch count is used up, until one of its deliveries is settled or requeued,
+//! - when its turn comes and the sink refuses ([`crate::Sink::can_take`]), until `resume`,
+//! - as long as the queue has a single active consumer and it is another one.
+//!
+//! So one that cannot take is met once, not with every message; and one that is acked in time keeps its place, which is
+//! how RabbitMQ takes turns. One that comes back goes to the end.
 //!
 //! Rings are linked through the consumers themselves: a delivery allocates nothing, leaving takes constant time.
 
@@ -75,7 +77,7 @@ impl Consumer {
     }
 }
 
-/// The consumers of one priority that can take a message, in the order of their turn.
+/// The consumers of one priority, in the order of their turn, but for those that could not take when it came.
 struct Ring {
     priority: i32,
     members: u32,
@@ -201,14 +203,18 @@ impl Consumers {
         best.map_or(NIL, |(at, _)| at as u32)
     }
 
-    /// Whose turn it is. It stays first in its ring until `delivered` or `block`.
+    /// Whose turn it is, of those with credit. It stays first in its ring until `delivered` or `block`.
     #[inline]
     pub(super) fn next(&mut self) -> Option<u32> {
         while let Some(ring) = self.rings.get(self.top) {
-            if ring.head != NIL {
-                return Some(ring.head);
+            let first = ring.head;
+            if first == NIL {
+                self.top += 1;
+            } else if self.slots[first as usize].has_credit() {
+                return Some(first);
+            } else {
+                self.unlink(first);
             }
-            self.top += 1;
         }
         None
     }
@@ -229,18 +235,16 @@ impl Consumers {
         was_blocked
     }
 
-    /// It got a message: to the end of its ring, or out of it when that was its last credit.
+    /// It got a message and goes to the end of its ring.
     #[inline]
     pub(super) fn delivered(&mut self, at: u32) {
         let consumer = &mut self.slots[at as usize];
         if !consumer.spec.no_ack {
             consumer.unacked += 1;
         }
-        if !consumer.has_credit() {
+        if consumer.next != NIL {
             self.unlink(at);
-        } else if consumer.next != NIL {
-            self.unlink(at);
-            self.link_if_able(at);
+            self.link(at);
         }
     }
 
@@ -266,10 +270,14 @@ impl Consumers {
     fn link_if_able(&mut self, at: u32) {
         let consumer = &self.slots[at as usize];
         let inactive = self.single_active && self.active != at;
-        if consumer.linked || consumer.blocked || inactive || !consumer.has_credit() {
-            return;
+        if !(consumer.linked || consumer.blocked || inactive) && consumer.has_credit() {
+            self.link(at);
         }
-        let r = self.ring_of(consumer.spec.priority);
+    }
+
+    #[inline]
+    fn link(&mut self, at: u32) {
+        let r = self.ring_of(self.slots[at as usize].spec.priority);
         let tail = self.rings[r].tail;
         let consumer = &mut self.slots[at as usize];
         consumer.linked = true;

@@ -71,7 +71,12 @@ impl Queue {
         }
     }
 
-    pub(super) fn pump_within<S: Sink>(&mut self, cx: &mut Cx<'_, S>, out: &mut Outbox, budget: &mut u32) {
+    pub(super) fn pump_within<S: Sink>(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        out: &mut Outbox,
+        budget: &mut u32,
+    ) {
         while self.ready.count() > 0 {
             let Some(to) = self.taker(cx.sink) else { break };
             let Some((head, slice, handle)) = self.live_head(cx, out, budget) else { break };

@@ -1,1 +1,10 @@
-//! What a queue promises, without a socket.
+//! What a queue promises, as scripts: one command a line, its effects behind `=>`.
+
+mod args;
+mod consumers;
+mod expiry;
+mod limits;
+mod model;
+mod order;
+mod recovery;
+mod rig;

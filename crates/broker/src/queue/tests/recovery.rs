@@ -1,0 +1,90 @@
+//! A queue that comes back from the store.
+
+use super::rig::check;
+
+#[test]
+fn everything_unsettled_waits_after_a_clean_stop() {
+    check(
+        "",
+        "publish a b c d e
+         get => a, +4
+         get => b, +3
+         get => c, +2
+         ack b
+         requeue c
+         restart
+         count => 4 ready, 0 unacked
+         at 0
+         get => a*, +3
+         get => c*, +2
+         get => d, +1
+         get => e, +0",
+    );
+}
+
+#[test]
+fn after_a_crash_everything_may_have_been_delivered() {
+    check(
+        "",
+        "publish a b\n get => a, +1\n crash\n at 0\n get => a*, +1\n get => b*, +0\n publish c\n get => c, +0",
+    );
+}
+
+#[test]
+fn levels_come_back_as_they_were() {
+    check(
+        "x-max-priority=9",
+        "publish a prio=1
+         publish b prio=9
+         publish c
+         restart
+         get => b, +2
+         get => a, +1
+         get => c, +0",
+    );
+}
+
+#[test]
+fn ages_go_on_after_a_restart() {
+    check(
+        "x-message-ttl=100",
+        "publish a
+         at 50
+         publish b
+         restart
+         deadline => now
+         at 60
+         deadline => 100
+         at 100
+         deadline => 150
+         count => 1 ready, 0 unacked",
+    );
+}
+
+#[test]
+fn own_expiration_goes_on_after_a_restart() {
+    check(
+        "",
+        "publish a ttl=100\n publish b\n restart\n at 1\n deadline => 100\n at 100\n deadline => never\n get => b, +0",
+    );
+}
+
+#[test]
+fn empty_queue_needs_no_tick_after_a_restart() {
+    check(
+        "",
+        "publish a\n get no-ack => a, +0\n restart\n deadline => never\n count => 0 ready, 0 unacked",
+    );
+}
+
+#[test]
+fn limits_hold_after_a_restart() {
+    check(
+        "x-max-length=2",
+        "publish a b\n restart\n publish c\n count => 2 ready, 0 unacked\n get => b, +1",
+    );
+    check(
+        "x-max-length-bytes=4",
+        "publish a b size=2\n restart\n publish c size=2\n count => 2 ready, 0 unacked",
+    );
+}

@@ -1,0 +1,400 @@
+//! The test vocabulary: a queue on a store, a sink that writes down what happens, a clock that a script moves.
+//!
+//! A script line is `command words => effects`; no `=>` is no effects. A message is named by its body.
+//!
+//! ```text
+//! publish a b ttl=5 prio=3 size=9   => c<a, refused b, dead b maxlen
+//! consume c no-ack prefetch=1 priority=2 exclusive
+//! cancel c | close c (cancel and requeue what it holds) | block c | resume c
+//! ack a b | reject a b | requeue a b          what consumers or gets hold
+//! get | get no-ack                            => a, +3 (so many still wait)
+//! purge | delete | at 500 (ticks as often as the deadline says) | count | deadline
+//! restart | crash                             durable queues only
+//! ```
+//!
+//! `c<a` is a delivery, `c<a*` one with redelivered, `dead a reason` a dead letter.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use amqp::content::Properties;
+use amqp::value::{Table, Value};
+use store::vfs::disk::Disk;
+use store::{Options, Recovered, Store};
+
+use crate::message::Message;
+use crate::queue::args::{ConsumerArgs, QueueArgs};
+use crate::queue::{Admission, ConsumerSpec, Outbox, Queue, QueueSpec};
+use crate::{ConsumerKey, Cx, Delivery, Handle, Millis, QueueId, Sink};
+
+/// Runs a script against a queue with these arguments (`name=value` words).
+#[track_caller]
+pub(super) fn check(arguments: &str, script: &str) {
+    let mut rig = Rig::new(arguments);
+    for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let (command, want) = line.split_once("=>").unwrap_or((line, ""));
+        let got = rig.run(command);
+        assert_eq!(got, want.trim(), "\nat `{command}` of:{script}");
+    }
+}
+
+/// Arguments from `name=value` words: numbers are integers, `true` is a boolean.
+pub(super) fn table(words: &str) -> Table {
+    let mut table = Table::new();
+    for (name, value) in words.split_whitespace().filter_map(|word| word.split_once('=')) {
+        let value = match value.parse::<i64>() {
+            Ok(n) => Value::I64(n),
+            Err(_) if value == "true" => Value::Bool(true),
+            Err(_) => Value::from(value),
+        };
+        table.insert(name, value);
+    }
+    table
+}
+
+/// Writes down deliveries; refuses for consumers that a script blocked.
+#[derive(Default)]
+struct Recorder {
+    effects: Vec<String>,
+    refusing: HashSet<ConsumerKey>,
+    held: BTreeMap<String, (Handle, Option<ConsumerKey>)>,
+}
+
+impl Sink for Recorder {
+    fn can_take(&mut self, to: ConsumerKey) -> bool {
+        !self.refusing.contains(&to)
+    }
+
+    fn deliver(&mut self, to: ConsumerKey, d: Delivery<'_>) {
+        let name = name_of(d.message.body);
+        let again = if d.redelivered { "*" } else { "" };
+        self.effects.push(format!("{}<{name}{again}", consumer_name(to)));
+        if !d.no_ack {
+            let before = self.held.insert(name, (d.handle, Some(to)));
+            assert!(before.is_none(), "delivered twice without coming back");
+        }
+    }
+
+    fn cancelled(&mut self, to: ConsumerKey) {
+        self.effects.push(format!("cancelled {}", consumer_name(to)));
+    }
+}
+
+/// Bodies are names, filled up with dots.
+fn name_of(body: &[u8]) -> String {
+    String::from_utf8_lossy(body).trim_end_matches('.').to_owned()
+}
+
+/// Consumer names are up to four letters.
+fn key(name: &str) -> ConsumerKey {
+    let index = name.bytes().fold(0, |n, byte| n << 8 | u32::from(byte));
+    ConsumerKey { conn: 1, generation: 1, channel: 1, index }
+}
+
+fn consumer_name(key: ConsumerKey) -> String {
+    key.index.to_be_bytes().iter().filter(|byte| **byte > 0).map(|byte| *byte as char).collect()
+}
+
+fn option<T: std::str::FromStr>(words: &[&str], name: &str) -> Option<T> {
+    let value = words.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='))?;
+    value.parse().ok()
+}
+
+fn names<'a>(words: &[&'a str]) -> Vec<&'a str> {
+    words.iter().filter(|word| !word.contains('=')).copied().collect()
+}
+
+/// A directory that goes when the test ends.
+struct Dir(PathBuf);
+
+impl Dir {
+    fn new() -> Dir {
+        use std::sync::atomic::{AtomicU32, Ordering};
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let n = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("queue-test-{}-{n}", std::process::id()));
+        Dir(path)
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn open(dir: &Path) -> (Store, Recovered) {
+    let options = Options {
+        inline: true,
+        wal_file_bytes: 1 << 20,
+        chunk_bytes: 1 << 16,
+        ..Options::default()
+    };
+    Store::open(Arc::new(Disk), dir, options).expect("a test's own directory")
+}
+
+fn spec(arguments: &Table, now: Millis) -> QueueSpec {
+    QueueSpec {
+        id: QueueId(7, 1),
+        name: Rc::from("q"),
+        vhost: Rc::from("/"),
+        durable: true,
+        exclusive: None,
+        auto_delete: false,
+        server_named: false,
+        args: QueueArgs::parse(arguments).expect("valid arguments"),
+        arguments: arguments.clone(),
+        now,
+    }
+}
+
+/// See the module.
+pub(super) struct Rig {
+    pub(super) queue: Queue,
+    pub(super) store: Option<Store>,
+    sink: Recorder,
+    out: Outbox,
+    pub(super) now: Millis,
+    arguments: Table,
+    // After the store, which holds its lock.
+    dir: Dir,
+}
+
+impl Rig {
+    pub(super) fn new(arguments: &str) -> Rig {
+        let arguments = table(arguments);
+        let dir = Dir::new();
+        let (mut store, _) = open(&dir.0);
+        let now = 1_000_000;
+        let queue = Queue::new(spec(&arguments, now), &mut store);
+        let sink = Recorder::default();
+        Rig { queue, store: Some(store), sink, out: Outbox::default(), now, arguments, dir }
+    }
+
+    /// One line of a script; gives back the effects.
+    pub(super) fn run(&mut self, line: &str) -> String {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let (&command, rest) = words.split_first().expect("a command");
+        match command {
+            "publish" => names(rest).iter().for_each(|name| self.publish(name, rest)),
+            "consume" => self.consume(rest),
+            "get" => self.get(rest.contains(&"no-ack")),
+            "restart" | "crash" => self.restart(command == "restart"),
+            "at" => self.at(rest[0].parse().expect("a time")),
+            "block" => {
+                self.sink.refusing.insert(key(rest[0]));
+            }
+            "count" => {
+                let (ready, unacked) = (self.queue.ready(), self.queue.unacked());
+                self.sink.effects.push(format!("{ready} ready, {unacked} unacked"));
+            }
+            "deadline" => {
+                let text = match self.queue.deadline() {
+                    None => "never".to_owned(),
+                    Some(0) => "now".to_owned(),
+                    Some(time) => (time as i64 - 1_000_000).to_string(),
+                };
+                self.sink.effects.push(text);
+            }
+            _ => self.simple(command, rest),
+        }
+        self.bury();
+        self.audit();
+        std::mem::take(&mut self.sink.effects).join(", ")
+    }
+
+    fn simple(&mut self, command: &str, rest: &[&str]) {
+        let Rig { queue, store, sink, out, now, .. } = self;
+        let store = store.as_mut().expect("open");
+        let held: Vec<_> = rest.iter().filter_map(|name| sink.held.get(*name).copied()).collect();
+        match command {
+            "ack" | "reject" | "requeue" => {
+                assert_eq!(held.len(), rest.len(), "nobody holds one of {rest:?}");
+                sink.held.retain(|name, _| !rest.contains(&name.as_str()));
+            }
+            _ => {}
+        }
+        let mut cx = Cx { store, sink, now: *now };
+        match command {
+            "ack" => held.iter().for_each(|(h, by)| queue.settle(&mut cx, *h, *by, out)),
+            "reject" => held.iter().for_each(|(h, by)| queue.discard(&mut cx, *h, *by, out)),
+            "requeue" => queue.requeue(&mut cx, &held, out),
+            "resume" => {
+                cx.sink.refusing.remove(&key(rest[0]));
+                queue.resume(&mut cx, key(rest[0]), out);
+            }
+            "cancel" | "close" => {
+                let found = queue.cancel(&mut cx, key(rest[0]), out);
+                if found.was_last {
+                    cx.sink.effects.push("last".to_owned());
+                }
+                if command == "close" {
+                    let by = Some(key(rest[0]));
+                    let back: Vec<_> =
+                        cx.sink.held.values().filter(|h| h.1 == by).copied().collect();
+                    cx.sink.held.retain(|_, h| h.1 != by);
+                    queue.requeue(&mut cx, &back, out);
+                }
+            }
+            "purge" => {
+                let purged = queue.purge(cx.store, cx.now);
+                cx.sink.effects.push(purged.to_string());
+            }
+            "delete" => {
+                let deleted = queue.delete(&mut cx);
+                cx.sink.effects.push(deleted.to_string());
+                *queue = Queue::new(spec(&self.arguments, *now), cx.store);
+                cx.sink.held.clear();
+            }
+            _ => panic!("no such command: {command}"),
+        }
+    }
+
+    fn publish(&mut self, name: &str, words: &[&str]) {
+        let Rig { queue, store, sink, out, now, .. } = self;
+        let store = store.as_mut().expect("open");
+        let mut body = name.to_owned();
+        while body.len() < option(words, "size").unwrap_or(0) {
+            body.push('.');
+        }
+        let m = Message {
+            exchange: b"",
+            routing_key: b"q",
+            properties: Properties::EMPTY,
+            body: body.as_bytes(),
+            enqueued: *now,
+            expires: option::<u64>(words, "ttl").map(|ttl| *now + ttl),
+            backing: None,
+            persistent: true,
+            priority: option(words, "prio").unwrap_or(0),
+            bcc: b"",
+        };
+        let mut cx = Cx { store, sink, now: *now };
+        match queue.admit(&mut cx, &m) {
+            Admission::Direct => {}
+            Admission::Refuse { dead_letter } => {
+                let dead = if dead_letter { " dead" } else { "" };
+                cx.sink.effects.push(format!("refused{dead} {name}"));
+            }
+            Admission::Store => {
+                let found = queue.lane_for(m.priority);
+                let (level, lane) = found.unwrap_or_else(|| queue.add_lane(m.priority, cx.store));
+                let mut seqs = [0];
+                let len = m.body.len() as u32;
+                cx.store.append(&[lane], true, len, &m.parts(&m.head()), &mut seqs);
+                queue.enqueue(&mut cx, level, seqs[0], &m, out);
+            }
+        }
+        self.bury();
+    }
+
+    fn consume(&mut self, words: &[&str]) {
+        let Rig { queue, store, sink, out, now, .. } = self;
+        let mut cx = Cx { store: store.as_mut().expect("open"), sink, now: *now };
+        let mut arguments = Table::new();
+        if let Some(priority) = option::<i64>(words, "priority") {
+            arguments.insert("x-priority", Value::I64(priority));
+        }
+        let spec = ConsumerSpec {
+            key: key(words[0]),
+            tag: Rc::from(words[0].as_bytes()),
+            no_ack: words.contains(&"no-ack"),
+            exclusive: words.contains(&"exclusive"),
+            priority: ConsumerArgs::parse(&arguments).expect("valid").priority,
+            prefetch: option(words, "prefetch").unwrap_or(0),
+            arguments,
+        };
+        match queue.checkout(&mut cx, spec, out) {
+            Ok(()) => queue.pump(&mut cx, out),
+            Err(error) => cx.sink.effects.push(error.to_string()),
+        }
+    }
+
+    fn get(&mut self, no_ack: bool) {
+        let Rig { queue, store, sink, out, now, .. } = self;
+        let mut cx = Cx { store: store.as_mut().expect("open"), sink, now: *now };
+        let effect = match queue.get(&mut cx, no_ack, out) {
+            None => "empty".to_owned(),
+            Some(got) => {
+                let name = name_of(Message::parse(&got.slice).expect("whole").body);
+                let again = if got.redelivered { "*" } else { "" };
+                if !no_ack {
+                    cx.sink.held.insert(name.clone(), (got.handle, None));
+                }
+                format!("{name}{again}, +{}", got.remaining)
+            }
+        };
+        cx.sink.effects.push(effect);
+    }
+
+    /// Moves the clock and ticks as the server would.
+    fn at(&mut self, time: Millis) {
+        self.now = 1_000_000 + time;
+        for round in 0.. {
+            if self.queue.deadline().is_none_or(|due| due > self.now) {
+                break;
+            }
+            assert!(round < 10_000, "a tick must get on");
+            let Rig { queue, store, sink, out, now, .. } = self;
+            let mut cx = Cx { store: store.as_mut().expect("open"), sink, now: *now };
+            if queue.tick(&mut cx, out).delete {
+                self.sink.effects.push("queue expired".to_owned());
+                break;
+            }
+            self.bury();
+        }
+    }
+
+    /// What the broker does with dead letters, but for the routing.
+    fn bury(&mut self) {
+        while let Some(dead) = self.out.dead.pop_front() {
+            let mut text = String::from("dead ");
+            let m = Message::parse(&dead.slice).expect("whole");
+            let _ = write!(text, "{} {}", name_of(m.body), dead.reason.as_str());
+            self.sink.effects.push(text);
+            self.queue.bury(self.store.as_mut().expect("open"), dead.handle);
+        }
+    }
+
+    fn restart(&mut self, clean: bool) {
+        let mut store = self.store.take().expect("open");
+        let lanes: Vec<_> = self.queue.lanes().collect();
+        if clean {
+            self.queue.save_marks(&mut store);
+            store.close(Vec::new()).expect("closes");
+        } else {
+            store.submit();
+            store.poll();
+            drop(store);
+        }
+        let (mut store, recovered) = open(&self.dir.0);
+        assert_eq!(recovered.clean, clean);
+        let found = lanes.iter().map(|(level, id)| {
+            let lane = recovered.lanes.iter().find(|lane| lane.lane == *id);
+            (*level, lane.expect("a durable lane comes back"))
+        });
+        self.queue = Queue::recover(spec(&self.arguments, self.now), found, &mut store);
+        self.store = Some(store);
+        self.sink.held.clear();
+        self.sink.refusing.clear();
+    }
+
+    /// The queue's counts against the store's.
+    fn audit(&self) {
+        let store = self.store.as_ref().expect("open");
+        let stats = self.queue.lanes().map(|(_, lane)| store.stats(lane));
+        let (live, bytes) = stats.fold((0, 0), |(n, b), lane| (n + lane.live, b + lane.live_bytes));
+        let kept = self.queue.stats.corrupt;
+        assert_eq!(self.queue.ready() + self.queue.unacked() + kept, live, "messages");
+        assert_eq!(self.sink.held.len() as u64, self.queue.unacked(), "unacked");
+        if kept == 0 {
+            let held = self.queue.unacked_bytes();
+            assert_eq!(self.queue.ready_bytes(store) + held, bytes, "bytes");
+            let unacked: u64 = self.sink.held.values().map(|(h, _)| u64::from(h.bytes)).sum();
+            assert_eq!(held, unacked, "unacked bytes");
+        }
+    }
+}
