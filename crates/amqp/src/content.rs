@@ -20,9 +20,7 @@ mod flag {
     pub(super) const USER_ID: u16 = 1 << 4;
     pub(super) const APP_ID: u16 = 1 << 3;
     pub(super) const CLUSTER_ID: u16 = 1 << 2;
-    /// A flag without a property.
-    pub(super) const UNUSED: u16 = 1 << 1;
-    /// Another flag word follows.
+    /// Another flag word follows, of which no property has its flag. Bit 1 means nothing at all.
     pub(super) const MORE: u16 = 1;
 }
 
@@ -54,7 +52,7 @@ impl ContentHeader<'_> {
     }
 }
 
-/// The properties of a message exactly as on the wire: flag words, then the list.
+/// The properties of a message exactly as on the wire: flag word, then the list.
 ///
 /// The accessors look at the list anew each time and take a malformed one for an empty one; what
 /// comes from a peer goes through [`Properties::check`] first, and [`Properties::scan`] is the way
@@ -84,15 +82,16 @@ impl<'a> Properties<'a> {
     /// nothing.
     ///
     /// # Errors
-    /// [`DecodeError::Truncated`], [`DecodeError::Trailing`], or [`DecodeError::BadHeader`] for
-    /// the flag of a property that does not exist and whose length is therefore unknown.
+    /// [`DecodeError::Truncated`], [`DecodeError::Trailing`], or [`DecodeError::BadHeader`] when
+    /// there is a second flag word: nobody has properties to put there, RabbitMQ refuses it too,
+    /// and a consumer would take it for the first property. A flag without a property is ignored.
     #[inline]
     pub fn scan(&self) -> Result<PropertyScan<'a>, DecodeError> {
         let mut reader = Reader::new(self.0);
         let flags = reader.u16()?;
         let mut scan = PropertyScan::default();
-        if flags & (flag::UNUSED | flag::MORE) != 0 {
-            skip_flag_words(flags, &mut reader)?;
+        if flags & flag::MORE != 0 {
+            return Err(DecodeError::BadHeader);
         }
         if flags & flag::CONTENT_TYPE != 0 {
             scan.content_type = Some(reader.short_bytes()?);
@@ -209,17 +208,6 @@ impl<'a> Properties<'a> {
     pub fn cluster_id(&self) -> Option<&'a [u8]> {
         self.scan().ok()?.cluster_id
     }
-}
-
-/// Reads the flag words after the first; only empty ones make sense, as no property has its flag
-/// there.
-#[cold]
-fn skip_flag_words(first: u16, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
-    let mut word = first & (flag::UNUSED | flag::MORE);
-    while word == flag::MORE {
-        word = reader.u16()?;
-    }
-    if word == 0 { Ok(()) } else { Err(DecodeError::BadHeader) }
 }
 
 /// The properties that are there. The strings are short strings that need not be UTF-8.

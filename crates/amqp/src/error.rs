@@ -1,5 +1,7 @@
 //! Reply codes with their scope, the error that is sent to a peer, and what a decoder may find.
 
+use std::fmt;
+
 use thiserror::Error;
 
 /// Why a channel or a connection is closed: the constants of the 0-9-1 specification, section 1.2.
@@ -176,7 +178,7 @@ pub enum DecodeError {
     /// Tables and arrays are nested deeper than [`MAX_DEPTH`](crate::value::MAX_DEPTH).
     #[error("field table nested too deeply")]
     TooDeep,
-    /// A content header has a weight other than 0 or a flag of a property that does not exist.
+    /// A content header has a weight other than 0, or says that it has more properties than exist.
     #[error("malformed content header")]
     BadHeader,
 }
@@ -184,8 +186,9 @@ pub enum DecodeError {
 impl DecodeError {
     /// The code with which the connection is closed; each of them is a hard one.
     ///
-    /// RabbitMQ answers 501 to what it cannot take apart, and drops the connection without a word
-    /// at bad tags and unknown methods; the specification has 502 and 540 for those.
+    /// RabbitMQ answers 501 to arguments that it cannot take apart, 541 to properties, and drops
+    /// the connection without a word at bad tags and unknown methods. Those get 502 and 540 here,
+    /// which say more.
     pub fn reply_code(&self) -> ReplyCode {
         match self {
             DecodeError::Truncated
@@ -195,6 +198,20 @@ impl DecodeError {
             DecodeError::BadTag(_) | DecodeError::TooDeep => ReplyCode::SyntaxError,
             DecodeError::UnknownMethod(..) => ReplyCode::NotImplemented,
         }
+    }
+}
+
+/// Bytes as Erlang writes a binary: `<<0,9,255>>`.
+pub(crate) struct Octets<'a>(pub(crate) &'a [u8]);
+
+impl fmt::Display for Octets<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<<")?;
+        for (index, byte) in self.0.iter().enumerate() {
+            let comma = if index > 0 { "," } else { "" };
+            write!(f, "{comma}{byte}")?;
+        }
+        write!(f, ">>")
     }
 }
 

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use crate::content::Properties;
-use crate::error::{AmqpError, ReplyCode, SHORTSTR_BYTES_MAX};
+use crate::error::{AmqpError, Octets, ReplyCode, SHORTSTR_BYTES_MAX};
 use crate::method::Method;
 use crate::wire::put_short_bytes;
 
@@ -40,12 +40,15 @@ pub enum FrameKind {
 }
 
 impl FrameKind {
-    fn new(octet: u8) -> Option<FrameKind> {
+    /// The kind of a frame with this octet and payload: a method starts with its ids, a content
+    /// header has class, weight and size, a heartbeat is empty.
+    #[inline]
+    fn new(octet: u8, payload: &[u8]) -> Option<FrameKind> {
         match octet {
-            1 => Some(FrameKind::Method),
-            2 => Some(FrameKind::Header),
+            1 if payload.len() >= 4 => Some(FrameKind::Method),
+            2 if payload.len() >= CONTENT_HEAD_BYTES => Some(FrameKind::Header),
             3 => Some(FrameKind::Body),
-            8 => Some(FrameKind::Heartbeat),
+            8 if payload.is_empty() => Some(FrameKind::Heartbeat),
             _ => None,
         }
     }
@@ -60,6 +63,14 @@ pub struct Frame<'a> {
     pub channel: u16,
     /// Without header and end.
     pub payload: &'a [u8],
+}
+
+impl Frame<'_> {
+    /// The error for a frame where it has no business, as a heartbeat on a channel has none.
+    pub fn unexpected(&self) -> AmqpError {
+        let text = format!("type {}, {}", self.kind as u8, Snippet::new(self.payload));
+        AmqpError::new(ReplyCode::UnexpectedFrame, text)
+    }
 }
 
 /// Why a stream of bytes is not one of frames. There is no way on from here: where the next frame
@@ -86,10 +97,15 @@ pub enum FrameError {
         /// The start of the payload.
         payload: Snippet,
     },
-    /// There is no such kind of frame. Found as soon as the first octet is there: RabbitMQ waits
-    /// for the rest, which garbage may never have.
-    #[error("type {0}, all octets = <<>>: unknown_frame")]
-    UnknownKind(u8),
+    /// There is no such kind of frame, or its payload cannot be one: a method without ids, a
+    /// heartbeat that is not empty.
+    #[error("type {kind}, {payload}: unknown_frame")]
+    Unknown {
+        /// The octet where the kind should be.
+        kind: u8,
+        /// The start of the payload.
+        payload: Snippet,
+    },
 }
 
 impl FrameError {
@@ -120,27 +136,34 @@ impl Snippet {
     }
 }
 
-/// As Erlang prints binaries: `all octets = <<"text">>` or `first 16 octets = <<1,2,…>>`.
+/// As Erlang prints binaries: `all octets = <<"text">>` or `first 16 octets = <<1,2,…>>`. Latin-1
+/// counts as text there, but would not be UTF-8 in an error text.
 impl fmt::Display for Snippet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bytes = &self.bytes[..self.len.min(self.bytes.len())];
         let which = if self.len > bytes.len() { "first 16" } else { "all" };
-        write!(f, "{which} octets = <<")?;
-        if !bytes.is_empty() && bytes.iter().all(|byte| (b' '..=b'~').contains(byte)) {
-            write!(f, "\"")?;
-            for byte in bytes {
-                let escape = if matches!(byte, b'"' | b'\\') { "\\" } else { "" };
-                write!(f, "{escape}{}", char::from(*byte))?;
-            }
-            write!(f, "\"")?;
-        } else {
-            for (index, byte) in bytes.iter().enumerate() {
-                let comma = if index > 0 { "," } else { "" };
-                write!(f, "{comma}{byte}")?;
-            }
+        write!(f, "{which} octets = ")?;
+        match bytes.iter().map(|byte| printable(*byte)).collect::<Option<String>>() {
+            Some(text) if !text.is_empty() => write!(f, "<<\"{text}\">>"),
+            _ => write!(f, "{}", Octets(bytes)),
         }
-        write!(f, ">>")
     }
+}
+
+/// The character in an Erlang string.
+fn printable(byte: u8) -> Option<String> {
+    Some(match byte {
+        b'"' | b'\\' => format!("\\{}", char::from(byte)),
+        b' '..=b'~' => char::from(byte).to_string(),
+        0x08 => "\\b".into(),
+        b'\t' => "\\t".into(),
+        b'\n' => "\\n".into(),
+        0x0B => "\\v".into(),
+        0x0C => "\\f".into(),
+        b'\r' => "\\r".into(),
+        0x1B => "\\e".into(),
+        _ => return None,
+    })
 }
 
 /// Takes the first frame of `buf`; with it comes the number of bytes that it used. `None`: the
@@ -150,19 +173,12 @@ impl fmt::Display for Snippet {
 /// by the 8 bytes of its header and end, as RabbitMQ allows for clients that count them wrong.
 ///
 /// # Errors
-/// Kind and size are judged as soon as they are there, so that nobody waits for a frame that
-/// would be refused.
+/// The size is judged as soon as it is there, so that nobody waits for a frame that would be
+/// refused; the rest when the frame is complete.
 #[inline]
 pub fn parse(buf: &[u8], frame_max: u32) -> Result<Option<(Frame<'_>, usize)>, FrameError> {
-    let Some((&[octet, c1, c0, s3, s2, s1, s0], rest)) = buf.split_first_chunk::<HEAD_BYTES>()
-    else {
-        return match buf.first() {
-            Some(&octet) if FrameKind::new(octet).is_none() => Err(FrameError::UnknownKind(octet)),
-            _ => Ok(None),
-        };
-    };
-    let Some(kind) = FrameKind::new(octet) else {
-        return Err(FrameError::UnknownKind(octet));
+    let Some((&[octet, c1, c0, s3, s2, s1, s0], rest)) = buf.split_first_chunk() else {
+        return Ok(None);
     };
     let size = u32::from_be_bytes([s3, s2, s1, s0]);
     if size > if frame_max == 0 { PAYLOAD_BYTES_MAX } else { frame_max } {
@@ -172,12 +188,15 @@ pub fn parse(buf: &[u8], frame_max: u32) -> Result<Option<(Frame<'_>, usize)>, F
         };
         return Err(FrameError::TooLarge { kind: octet, size, max });
     }
-    let Some((payload, [end, ..])) = rest.split_at_checked(size as usize) else {
+    let Some((payload, &[end, ..])) = rest.split_at_checked(size as usize) else {
         return Ok(None);
     };
-    if *end != FRAME_END {
-        return Err(FrameError::BadEnd { kind: octet, end: *end, payload: Snippet::new(payload) });
+    if end != FRAME_END {
+        return Err(FrameError::BadEnd { kind: octet, end, payload: Snippet::new(payload) });
     }
+    let Some(kind) = FrameKind::new(octet, payload) else {
+        return Err(FrameError::Unknown { kind: octet, payload: Snippet::new(payload) });
+    };
     let frame = Frame { kind, channel: u16::from_be_bytes([c1, c0]), payload };
     Ok(Some((frame, payload.len() + FRAME_OVERHEAD_BYTES)))
 }

@@ -3,7 +3,7 @@
 //! The table at the end reads like the specification: class id, method id, type, name, and the
 //! fields in their order. Everything else is derived from it.
 
-use crate::error::DecodeError;
+use crate::error::{AmqpError, DecodeError, Octets, ReplyCode, SHORTSTR_BYTES_MAX};
 use crate::value::RawTable;
 use crate::wire::{Field, Reader, Writer};
 
@@ -115,6 +115,22 @@ impl Method<'_> {
     pub fn ids_of(payload: &[u8]) -> Option<(u16, u16)> {
         let mut reader = Reader::new(payload);
         Some((reader.u16().ok()?, reader.u16().ok()?))
+    }
+
+    /// What to close the connection with when [`Method::decode`] refuses `payload`: RabbitMQ's
+    /// words, and the method's ids.
+    pub fn refusal(payload: &[u8], error: DecodeError) -> AmqpError {
+        let ids = Method::ids_of(payload).unwrap_or_default();
+        match error {
+            DecodeError::Truncated | DecodeError::Trailing => {
+                // The text is cut anyway, and no octet takes less than one of its bytes.
+                let arguments = payload.get(4..).unwrap_or_default();
+                let arguments = arguments.get(..SHORTSTR_BYTES_MAX).unwrap_or(arguments);
+                let text = format!("cannot decode {}", Octets(arguments));
+                AmqpError::new(ReplyCode::FrameError, text).at(ids)
+            }
+            _ => AmqpError::from(error).at(ids),
+        }
     }
 
     /// Whether a header frame and a body follow.

@@ -125,6 +125,35 @@ fn bad_methods_are_told_apart() {
     assert_eq!(Method::ids_of(b"\0\x3C\0\x01garbage"), Some((60, 1)));
 }
 
+/// Texts and ids as RabbitMQ 3.10.8 sends them, except that it is silent about the last two.
+#[test]
+fn refusals_have_rabbitmq_s_words() {
+    let check = |payload: &[u8], text: &str, ids: (u16, u16)| {
+        let error = Method::decode(payload).expect_err("refused");
+        let refusal = Method::refusal(payload, error);
+        assert_eq!(refusal.reply_text(), text);
+        assert_eq!((refusal.class_id, refusal.method_id), ids);
+    };
+    let declare = (50, 10);
+    check(b"\0\x32\0\x0A\0\0\x05ab", "FRAME_ERROR - cannot decode <<0,0,5,97,98>>", declare);
+    check(
+        b"\0\x32\0\x0A\0\0\x05probe\x18\0\0\0\0\0",
+        "FRAME_ERROR - cannot decode <<0,0,5,112,114,111,98,101,24,0,0,0,0,0>>",
+        declare,
+    );
+    let long = [b"\0\x32\0\x0A\0\0\xFF".as_slice(), &[b'a'; 200]].concat();
+    let cut = format!("FRAME_ERROR - cannot decode <<0,0,255{},9...", ",97".repeat(71));
+    assert_eq!(cut.len(), 255);
+    check(&long, &cut, declare);
+    check(b"\0\x0A\0\x28\x02\xC3\x28\0\0", "FRAME_ERROR - Malformed UTF-8 in shortstr", (10, 40));
+    check(
+        b"\0\x32\0\x0A\0\0\x01q\0\0\0\0\x03\x01kU",
+        "SYNTAX_ERROR - unknown field value type 85",
+        declare,
+    );
+    check(b"\0\x63\0\x01", "NOT_IMPLEMENTED - unknown method 99.1", (99, 1));
+}
+
 #[test]
 fn reserved_fields_and_unused_bits_are_ignored() {
     let plain = Method::from(QueuePurge { queue: "q", no_wait: true });
