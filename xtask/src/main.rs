@@ -1,2 +1,61 @@
-//! Developer commands.
-fn main() {}
+//! Developer commands: `cargo xtask help` lists them. No command of a user lives here.
+
+mod bench;
+mod broker;
+mod crash;
+mod known;
+mod namespace;
+mod oracle;
+mod peers;
+mod process;
+mod suite;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  test [--only PART,…]     every check and test; PART is one of fmt, clippy, tidy, unit, doc, peers, crash
+  tidy                     file sizes, headers, crate arrows, what ARCHITECTURE.md names
+  peers                    installs the brokers and clients that the tests use
+  suite [NAME…] [--oracle]
+                           runs compatibility suites and compares them with the recorded oracle;
+                           --oracle runs the oracle beside it
+  oracle --record [NAME…]  runs the suites on the oracle and writes xtask/oracle/NAME.txt
+  crash --rounds N [--seed S] [--kind KIND]
+                           kills a working broker over and over and checks what it kept
+  bench --loadgen DIR [--oracle] [--rounds N] [--only NAME,…]
+                           measures the load generator's scenarios and prints a Markdown table
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let (command, rest) = match args.split_first() {
+        Some((command, rest)) => (command.as_str(), rest),
+        None => ("help", &args[..]),
+    };
+    let done = match command {
+        "test" => test::run(rest),
+        "tidy" => tidy::run(rest),
+        "peers" => peers::run(rest),
+        "suite" => suite::run(rest),
+        "oracle" => suite::record(rest),
+        "crash" => crash::run(rest),
+        "bench" => bench::run(rest),
+        namespace::INSIDE => namespace::inside(rest),
+        "help" | "--help" | "-h" => {
+            print!("{HELP}");
+            Ok(())
+        }
+        other => Err(anyhow::anyhow!("unknown command {other}; cargo xtask help lists them")),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask {command}: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

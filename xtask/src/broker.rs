@@ -1,0 +1,213 @@
+//! A broker under test: Leveret or the oracle, started the same way.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::oracle::{Oracle, Setup};
+use crate::process::{self, Running};
+
+/// How long Leveret may take until it serves, recovery of a large data folder included.
+const START: Duration = Duration::from_secs(60);
+
+/// Cargo's profile for what peers run against.
+const PROFILE: &str = "peers";
+
+/// Which broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Leveret,
+    Oracle,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Kind; 2] = [Kind::Leveret, Kind::Oracle];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Kind::Leveret => "leveret",
+            Kind::Oracle => "oracle",
+        }
+    }
+
+    pub(crate) fn parse(name: &str) -> Result<Self> {
+        let kind = Self::ALL.into_iter().find(|kind| kind.name() == name);
+        kind.with_context(|| format!("no broker {name}"))
+    }
+}
+
+/// What a suite wants of its broker.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted {
+    /// A folder for all that the broker writes.
+    pub dir: PathBuf,
+    /// AMQP on loopback.
+    pub amqp: u16,
+    /// AMQP over TLS with client certificates; the folder has `ca.pem`, `server.pem`, `server.key`.
+    pub tls: Option<(u16, PathBuf)>,
+    /// Users beside guest.
+    pub users: &'static [(&'static str, &'static str)],
+    /// The product name that Leveret gives clients; the oracle has but one.
+    pub product: Option<String>,
+}
+
+/// A running broker; dropping it ends it.
+#[derive(Debug)]
+pub(crate) enum Broker {
+    Leveret(Leveret),
+    Oracle(Oracle),
+}
+
+impl Broker {
+    pub(crate) fn start(kind: Kind, wanted: &Wanted) -> Result<Self> {
+        std::fs::create_dir_all(&wanted.dir)?;
+        match kind {
+            Kind::Leveret => Leveret::start(&Launch::of(wanted)?).map(Self::Leveret),
+            Kind::Oracle => Oracle::start(Setup {
+                dir: wanted.dir.clone(),
+                amqp: wanted.amqp,
+                tls: wanted.tls.clone(),
+                config: String::new(),
+                users: wanted.users,
+            })
+            .map(Self::Oracle),
+        }
+    }
+
+    /// The process whose CPU time and memory count.
+    pub(crate) fn pid(&self) -> Result<u32> {
+        match self {
+            Self::Leveret(leveret) => Ok(leveret.server.pid()),
+            Self::Oracle(oracle) => oracle.pid(),
+        }
+    }
+}
+
+/// The binary that peers and crash tests run.
+pub(crate) fn leveret_path() -> PathBuf {
+    match std::env::var_os("LEVERET_BINARY") {
+        Some(path) => path.into(),
+        None => process::target().join(PROFILE).join("leveret"),
+    }
+}
+
+/// Builds [`leveret_path`] with [`PROFILE`]: optimised, but quick to build.
+pub(crate) fn build() -> Result<()> {
+    if std::env::var_os("LEVERET_BINARY").is_some() {
+        return Ok(());
+    }
+    process::check(Command::new(crate::peers::cargo()).args([
+        "build",
+        "--quiet",
+        "--package",
+        "leveret",
+        "--profile",
+        PROFILE,
+    ]))
+}
+
+/// How to start Leveret.
+#[derive(Debug, Clone)]
+pub(crate) struct Launch {
+    pub data: PathBuf,
+    pub amqp: u16,
+    pub metrics: u16,
+    /// The settings file.
+    pub config: Option<PathBuf>,
+    /// Standard output and error are added to it.
+    pub log: PathBuf,
+    /// What comes before the binary, such as a tracer with its arguments.
+    pub before: Vec<String>,
+}
+
+impl Launch {
+    fn of(wanted: &Wanted) -> Result<Self> {
+        let config = wanted.dir.join("leveret.toml");
+        std::fs::write(&config, config_file(wanted)).context("leveret.toml")?;
+        Ok(Self {
+            data: wanted.dir.join("data"),
+            amqp: wanted.amqp,
+            metrics: 15692,
+            config: Some(config),
+            log: wanted.dir.join("leveret.log"),
+            before: Vec::new(),
+        })
+    }
+
+    fn command(&self) -> Command {
+        let binary = leveret_path();
+        let mut command = match self.before.split_first() {
+            Some((program, args)) => {
+                let mut command = Command::new(program);
+                command.args(args).arg(binary);
+                command
+            }
+            None => Command::new(binary),
+        };
+        command.arg("serve").arg("--data-dir").arg(&self.data);
+        command.args(["--amqp-listen", &format!("127.0.0.1:{}", self.amqp)]);
+        command.args(["--metrics-listen", &format!("127.0.0.1:{}", self.metrics)]);
+        if let Some(config) = &self.config {
+            command.arg("--config").arg(config);
+        }
+        command
+    }
+}
+
+fn config_file(wanted: &Wanted) -> String {
+    let mut text = String::new();
+    if let Some(product) = &wanted.product {
+        text.push_str(&format!("product = {product:?}\n"));
+    }
+    if let Some((port, dir)) = &wanted.tls {
+        text.push_str(&format!(
+            "amqps_listen = \"127.0.0.1:{port}\"\ntls_cert = {:?}\ntls_key = {:?}\ntls_client_ca = {:?}\n",
+            dir.join("server.pem"),
+            dir.join("server.key"),
+            dir.join("ca.pem"),
+        ));
+    }
+    for (name, password) in wanted.users {
+        text.push_str(&format!("[[users]]\nname = {name:?}\npassword = {password:?}\n"));
+    }
+    text
+}
+
+/// A running Leveret.
+#[derive(Debug)]
+pub(crate) struct Leveret {
+    pub server: Running,
+    log: PathBuf,
+}
+
+impl Leveret {
+    /// Starts it and waits until it says that it serves.
+    pub(crate) fn start(launch: &Launch) -> Result<Self> {
+        let said_before = starts_in(&launch.log);
+        let server = process::start(&mut launch.command(), &launch.log)?;
+        let mut leveret = Self { server, log: launch.log.clone() };
+        let mut early = None;
+        let up = process::until(START, || {
+            early = leveret.server.ended().ok().flatten();
+            (early.is_some() || starts_in(&launch.log) > said_before).then_some(())
+        });
+        match (up, early) {
+            (Some(()), None) => Ok(leveret),
+            (_, Some(status)) => bail!("leveret ended with {status}:\n{}", leveret.said()),
+            (None, None) => bail!("leveret did not start in {START:?}:\n{}", leveret.said()),
+        }
+    }
+
+    /// The end of what it printed.
+    pub(crate) fn said(&self) -> String {
+        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        process::tail(&text, 3000).to_owned()
+    }
+}
+
+/// How often the log says that a start was complete.
+fn starts_in(log: &Path) -> usize {
+    std::fs::read_to_string(log).map_or(0, |text| text.matches("Server startup complete").count())
+}

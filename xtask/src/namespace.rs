@@ -1,0 +1,60 @@
+//! Runs a part of xtask in network, mount and process namespaces of its own.
+//!
+//! Several suites dial `localhost:5672` whatever they are told, so each suite and its broker live in
+//! a network namespace that has nothing but loopback. The process namespace ends everything that
+//! was started in it, daemons included, when the part ends or its parent dies.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::process;
+
+/// The hidden command that the inner process is started with.
+pub(crate) const INSIDE: &str = "inside-a-namespace";
+
+/// Runs `xtask PART ARGS…` inside, its output in `log`; an error unless it succeeds in `limit`.
+pub(crate) fn run(part: &str, args: &[&str], log: &Path, limit: Duration) -> Result<()> {
+    let mut command = command(part, args)?;
+    let status = process::logged(&mut command, log, limit)?;
+    if !status.success() {
+        let text = std::fs::read_to_string(log).unwrap_or_default();
+        bail!("{part} {args:?} ended with {status}:\n{}", process::tail(&text, 3000));
+    }
+    Ok(())
+}
+
+/// The same with the terminal's output and no limit.
+pub(crate) fn run_here(part: &str, args: &[&str]) -> Result<()> {
+    process::check(&mut command(part, args)?)
+}
+
+fn command(part: &str, args: &[&str]) -> Result<Command> {
+    let mut command = Command::new("unshare");
+    if !is_root() {
+        command.arg("--map-root-user");
+    }
+    command.args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]);
+    command.arg("--").arg(std::env::current_exe().context("own path")?);
+    command.arg(INSIDE).arg(part).args(args);
+    Ok(command)
+}
+
+/// Whether this process runs as root.
+pub(crate) fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// The entry of the inner process.
+pub(crate) fn inside(args: &[String]) -> Result<()> {
+    process::check(Command::new("ip").args(["link", "set", "lo", "up"]))
+        .context("a network namespace is needed for this test")?;
+    let (part, rest) = args.split_first().context("no part")?;
+    match part.as_str() {
+        "suite" => crate::suite::inside(rest),
+        "crash" => crate::crash::inside(rest),
+        other => bail!("no part {other}"),
+    }
+}

@@ -1,0 +1,341 @@
+//! Other people's test suites, run against Leveret and against the oracle, test by test.
+//!
+//! The rule: what passes on RabbitMQ passes on Leveret, unless [`crate::known`] says why not.
+
+mod amqp_tools;
+mod certificates;
+mod crates;
+mod go;
+mod python;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::broker::{self, Broker, Kind, Wanted};
+use crate::{known, namespace, peers, process};
+
+/// One suite.
+pub(crate) struct Suite {
+    pub name: &'static str,
+    /// Whose tests these are, for the report.
+    pub what: &'static str,
+    /// The product name that Leveret takes for it; `None` is the default.
+    pub product: Option<&'static str>,
+    /// Whether each test run asks the oracle again; the slow suites use the recorded answers.
+    pub oracle_live: bool,
+    /// Builds what needs the network or much time, outside the namespace.
+    prepare: fn() -> Result<()>,
+    /// Runs the tests against a broker on port 5672 of this namespace.
+    run: fn(&Place) -> Result<Results>,
+    users: &'static [(&'static str, &'static str)],
+    tls: bool,
+    limit: Duration,
+}
+
+/// Every suite, in the order in which they run.
+pub(crate) const SUITES: &[Suite] = &[
+    Suite {
+        name: "amqp-tools",
+        what: "amqp-publish, amqp-get, amqp-consume, amqp-declare-queue, amqp-delete-queue (rabbitmq-c)",
+        product: None,
+        oracle_live: true,
+        prepare: || Ok(()),
+        run: amqp_tools::run,
+        users: &[],
+        tls: false,
+        limit: Duration::from_secs(120),
+    },
+    Suite {
+        name: "lapin",
+        what: "tests of the crate lapin 4.12.3",
+        product: None,
+        oracle_live: true,
+        prepare: || crates::prepare("lapin"),
+        run: |place| crates::run("lapin", place),
+        users: &[],
+        tls: false,
+        limit: Duration::from_secs(240),
+    },
+    Suite {
+        name: "py-amqp",
+        what: "integration tests of py-amqp 5.4.2, plain and TLS",
+        product: None,
+        oracle_live: true,
+        prepare: certificates::prepare,
+        run: python::py_amqp,
+        users: &[],
+        tls: true,
+        limit: Duration::from_secs(240),
+    },
+    Suite {
+        name: "amqp091-go",
+        what: "all tests of amqp091-go 1.5.0 with the tag integration",
+        product: None,
+        oracle_live: false,
+        prepare: go::prepare,
+        run: go::run,
+        users: &[],
+        tls: false,
+        limit: Duration::from_secs(240),
+    },
+    Suite {
+        name: "kombu",
+        what: "integration tests of kombu 5.7.0 over py-amqp",
+        product: None,
+        oracle_live: false,
+        prepare: || Ok(()),
+        run: python::kombu,
+        users: &[],
+        tls: false,
+        limit: Duration::from_secs(300),
+    },
+    Suite {
+        name: "kombu-rabbitmq",
+        what: "the same with the product name RabbitMQ, which switches on what clients keep for it",
+        product: Some("RabbitMQ"),
+        oracle_live: false,
+        prepare: || Ok(()),
+        run: python::kombu,
+        users: &[],
+        tls: false,
+        limit: Duration::from_secs(300),
+    },
+    Suite {
+        name: "amqprs",
+        what: "unit and integration tests of the crate amqprs 2.1.5",
+        product: None,
+        oracle_live: false,
+        prepare: || crates::prepare("amqprs"),
+        run: |place| crates::run("amqprs", place),
+        users: &[("user", "bitnami")],
+        tls: false,
+        limit: Duration::from_secs(300),
+    },
+];
+
+/// Where a suite runs.
+pub(crate) struct Place {
+    /// A folder of its own, empty at first.
+    pub dir: PathBuf,
+    /// What the suite prints goes here.
+    pub log: PathBuf,
+    /// The suite's certificates, when it has any.
+    pub certificates: PathBuf,
+    pub limit: Duration,
+}
+
+/// How one test ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Outcome {
+    Pass,
+    Fail,
+    Skip,
+}
+
+impl Outcome {
+    pub(crate) const ALL: [Outcome; 3] = [Outcome::Pass, Outcome::Fail, Outcome::Skip];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Outcome::Pass => "pass",
+            Outcome::Fail => "fail",
+            Outcome::Skip => "skip",
+        }
+    }
+}
+
+/// Outcome by name of test.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Results(pub BTreeMap<String, Outcome>);
+
+impl Results {
+    /// One line a test: the outcome, a space, the name.
+    fn to_text(&self) -> String {
+        self.0.iter().map(|(test, outcome)| format!("{} {test}\n", outcome.name())).collect()
+    }
+
+    fn parse(text: &str) -> Result<Self> {
+        let mut results = Self::default();
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let (word, test) = line.split_once(' ').with_context(|| format!("bad line {line}"))?;
+            let outcome = Outcome::ALL.into_iter().find(|outcome| outcome.name() == word);
+            let outcome = outcome.with_context(|| format!("bad line {line}"))?;
+            results.0.insert(test.to_owned(), outcome);
+        }
+        Ok(results)
+    }
+
+    pub(crate) fn count(&self, outcome: Outcome) -> usize {
+        self.0.values().filter(|o| **o == outcome).count()
+    }
+}
+
+/// What came of one suite.
+pub(crate) struct Verdict {
+    pub suite: &'static str,
+    pub results: Results,
+    pub oracle: Results,
+    pub seconds: f64,
+    /// What fails the run, a line each.
+    pub wrong: Vec<String>,
+}
+
+/// `cargo xtask suite`.
+pub(crate) fn run(args: &[String]) -> Result<()> {
+    let oracle_too = args.iter().any(|arg| arg == "--oracle");
+    let names: Vec<&str> = args.iter().map(String::as_str).filter(|a| *a != "--oracle").collect();
+    peers::install()?;
+    broker::build()?;
+    let mut wrong = 0;
+    for suite in chosen(&names)? {
+        let verdict = verdict(suite, oracle_too)?;
+        wrong += verdict.wrong.len();
+        print!("{}", shown(&verdict));
+    }
+    if wrong > 0 {
+        bail!("{wrong} differences");
+    }
+    Ok(())
+}
+
+/// `cargo xtask oracle --record`.
+pub(crate) fn record(args: &[String]) -> Result<()> {
+    let Some((flag, names)) = args.split_first() else { bail!("--record is missing") };
+    if flag != "--record" {
+        bail!("unknown argument {flag}");
+    }
+    peers::install()?;
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    for suite in chosen(&names)? {
+        let from = Instant::now();
+        let results = measure(suite, Kind::Oracle)?;
+        let text = format!(
+            "# {} on RabbitMQ 3.10.8; cargo xtask oracle --record {}\n{}",
+            suite.what,
+            suite.name,
+            results.to_text()
+        );
+        std::fs::write(recorded_path(suite), text)?;
+        println!("{}: {} in {:.0} s", suite.name, counts(&results), from.elapsed().as_secs_f64());
+    }
+    Ok(())
+}
+
+fn chosen(names: &[&str]) -> Result<Vec<&'static Suite>> {
+    if names.is_empty() {
+        return Ok(SUITES.iter().collect());
+    }
+    let find = |name: &&str| {
+        SUITES.iter().find(|suite| suite.name == *name).with_context(|| {
+            let all: Vec<&str> = SUITES.iter().map(|suite| suite.name).collect();
+            format!("no suite {name}; there are {}", all.join(", "))
+        })
+    };
+    names.iter().map(find).collect()
+}
+
+/// Runs a suite on Leveret and holds it against the oracle.
+pub(crate) fn verdict(suite: &'static Suite, oracle_too: bool) -> Result<Verdict> {
+    let from = Instant::now();
+    let recorded = recorded(suite)?;
+    let results = measure(suite, Kind::Leveret)?;
+    let mut wrong = Vec::new();
+    let oracle = if oracle_too {
+        let live = measure(suite, Kind::Oracle)?;
+        for (test, outcome) in &recorded.0 {
+            let now = live.0.get(test);
+            if now != Some(outcome) {
+                wrong.push(format!("{test}: the oracle answers {now:?}, recorded is {outcome:?}"));
+            }
+        }
+        live
+    } else {
+        recorded
+    };
+    wrong.extend(known::differences(suite.name, &results, &oracle));
+    let seconds = from.elapsed().as_secs_f64();
+    Ok(Verdict { suite: suite.name, results, oracle, seconds, wrong })
+}
+
+/// A line of counts and a line for each difference.
+pub(crate) fn shown(verdict: &Verdict) -> String {
+    let mut text = format!(
+        "{}: leveret {}; oracle {}; {:.0} s\n",
+        verdict.suite,
+        counts(&verdict.results),
+        counts(&verdict.oracle),
+        verdict.seconds
+    );
+    for (test, outcome) in &verdict.results.0 {
+        let oracle = verdict.oracle.0.get(test);
+        if oracle != Some(outcome) {
+            let oracle = oracle.map_or("absent", |o| o.name());
+            text.push_str(&format!("  leveret {}, oracle {oracle}: {test}\n", outcome.name()));
+        }
+    }
+    for line in &verdict.wrong {
+        text.push_str(&format!("  WRONG {line}\n"));
+    }
+    text
+}
+
+fn counts(results: &Results) -> String {
+    let each = Outcome::ALL.map(|o| format!("{} {}", results.count(o), o.name()));
+    each.join(", ")
+}
+
+fn recorded_path(suite: &Suite) -> PathBuf {
+    process::root().join("xtask/oracle").join(format!("{}.txt", suite.name))
+}
+
+fn recorded(suite: &Suite) -> Result<Results> {
+    let path = recorded_path(suite);
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("{} (cargo xtask oracle --record makes it)", path.display()))?;
+    Results::parse(&text)
+}
+
+/// Runs a suite in a namespace of its own.
+fn measure(suite: &Suite, kind: Kind) -> Result<Results> {
+    (suite.prepare)()?;
+    let dir = process::peers_dir().join("runs").join(format!("{}-{}", suite.name, kind.name()));
+    let _ = std::fs::remove_dir_all(&dir);
+    std::fs::create_dir_all(&dir)?;
+    let args = [suite.name, kind.name(), &dir.to_string_lossy()];
+    namespace::run("suite", &args, &dir.join("inner.log"), suite.limit)?;
+    let text = std::fs::read_to_string(dir.join("results.txt"))?;
+    let results = Results::parse(&text)?;
+    if results.0.is_empty() {
+        bail!("suite {} ran no test, see {}", suite.name, dir.display());
+    }
+    Ok(results)
+}
+
+/// The part of [`measure`] that runs in the namespace.
+pub(crate) fn inside(args: &[String]) -> Result<()> {
+    let [name, kind, dir] = args else { bail!("three arguments, not {args:?}") };
+    let suite = chosen(&[name.as_str()])?[0];
+    let dir = Path::new(dir);
+    let certificates = certificates::dir();
+    let wanted = Wanted {
+        dir: dir.join("broker"),
+        amqp: 5672,
+        tls: suite.tls.then(|| (5671, certificates.clone())),
+        users: suite.users,
+        product: suite.product.map(str::to_owned),
+    };
+    let broker = Broker::start(Kind::parse(kind)?, &wanted)?;
+    let place = Place {
+        dir: dir.to_path_buf(),
+        log: dir.join("suite.log"),
+        certificates,
+        limit: suite.limit,
+    };
+    let results = (suite.run)(&place)?;
+    std::fs::write(dir.join("results.txt"), results.to_text())?;
+    drop(broker);
+    Ok(())
+}

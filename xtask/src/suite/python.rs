@@ -1,0 +1,62 @@
+//! py-amqp and kombu, from their source packages.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::{Outcome, Place, Results};
+use crate::{peers, process};
+
+/// Tests that dial hosts outside loopback.
+const OUTSIDE: &str = "not test_tls_default_certs and not test_tls_no_default_certs_fails";
+
+pub(super) fn py_amqp(place: &Place) -> Result<Results> {
+    let source = place.dir.join("source");
+    copy(&peers::python_source("amqp"), &source)?;
+    copy(&place.certificates, &source.join("t/certs"))?;
+    pytest(place, &source, &["t/integration", "-k", OUTSIDE])
+}
+
+pub(super) fn kombu(place: &Place) -> Result<Results> {
+    let source = place.dir.join("source");
+    copy(&peers::python_source("kombu"), &source)?;
+    pytest(place, &source, &["t/integration/test_py_amqp.py"])
+}
+
+/// A copy, so that what the tests leave behind is not seen by the next run.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    process::check(Command::new("cp").arg("-r").arg(from).arg(to))
+}
+
+fn pytest(place: &Place, source: &Path, args: &[&str]) -> Result<Results> {
+    let mut command = Command::new(peers::python_path());
+    command.args(["-m", "pytest", "-v", "--color=no", "-p", "no:cacheprovider"]);
+    command.args(args).current_dir(source).env("COLUMNS", "500");
+    // A failing test fails the comparison, not the run.
+    process::logged(&mut command, &place.log, place.limit)?;
+    parse(&place.log)
+}
+
+/// What follows the name of a test.
+const WORDS: &[(&str, Outcome)] = &[
+    (" PASSED ", Outcome::Pass),
+    (" FAILED ", Outcome::Fail),
+    (" ERROR ", Outcome::Fail),
+    (" SKIPPED ", Outcome::Skip),
+    (" XFAIL ", Outcome::Skip),
+];
+
+/// Reads lines such as `t/integration/test_rmq.py::test_connect[plain] PASSED   [ 5%]`.
+fn parse(log: &Path) -> Result<Results> {
+    let text = std::fs::read_to_string(log).context("the suite's log")?;
+    let mut results = Results::default();
+    for line in text.lines() {
+        let Some(line) = line.strip_prefix("t/integration/") else { continue };
+        let ends = WORDS.iter().find_map(|(word, outcome)| Some((line.rfind(word)?, *outcome)));
+        if let Some((end, outcome)) = ends {
+            results.0.insert(line[..end].to_owned(), outcome);
+        }
+    }
+    Ok(results)
+}
