@@ -65,8 +65,8 @@ fn serve() -> Clap {
         .value_parser(value_parser!(PathBuf))
         .help_heading("Configuration")
         .help(
-            "Reads settings from FILE and from conf.d/*.toml beside it. Default: \
-             ./leveret.toml or /etc/leveret/leveret.toml, if there is one.",
+            "Reads settings from FILE and from conf.d/*.toml beside it.\n\
+             Default: ./leveret.toml or /etc/leveret/leveret.toml, if there is one.",
         );
     let print = Arg::new("print_config")
         .long("print-config")

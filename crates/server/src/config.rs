@@ -66,7 +66,7 @@ pub struct ServeConfig {
     /// What clients are told the broker is. Default: `RabbitMQ`.
     pub product: String,
     /// What clients are told its version is; numeric. Default: 4.2.0.
-    pub version: String,
+    pub product_version: String,
     /// What clients and metrics are told the cluster is called. Default: `leveret`.
     pub cluster_name: String,
     /// Users that may log in from loopback only. Default: `guest`.
@@ -113,7 +113,7 @@ impl Default for ServeConfig {
             frame_max: 131_072,
             handshake_timeout: Duration::from_secs(10),
             product: "RabbitMQ".into(),
-            version: "4.2.0".into(),
+            product_version: "4.2.0".into(),
             cluster_name: "leveret".into(),
             loopback_users: vec!["guest".into()],
             default_user: "guest".into(),
@@ -301,9 +301,9 @@ const TABLE: &[Setting<ServeConfig>] = &[
         ..PROTOCOL
     },
     Setting {
-        name: "version",
+        name: "product_version",
         value: "X.Y.Z",
-        field: |c| &mut c.version,
+        field: |c| &mut c.product_version,
         doc: "The version of RabbitMQ that clients are told; they decide by it what they may use.",
         ..PROTOCOL
     },
@@ -387,7 +387,7 @@ const TABLE: &[Setting<ServeConfig>] = &[
 
 /// What must hold between values, and beyond their types.
 fn check(c: &ServeConfig) -> Result<(), Invalid> {
-    let numeric = c.version.split('.').all(|part| part.parse::<u32>().is_ok());
+    let numeric = c.product_version.split('.').all(|part| part.parse::<u32>().is_ok());
     let rules = [
         (
             !c.amqp_listen.is_empty() || !c.amqps_listen.is_empty(),
@@ -432,7 +432,7 @@ fn check(c: &ServeConfig) -> Result<(), Invalid> {
             "must be from 4096 to 134217728 bytes",
         ),
         (!c.handshake_timeout.is_zero(), "handshake_timeout", "must be longer than 0"),
-        (numeric, "version", "must be numbers parted by dots, such as 4.2.0"),
+        (numeric, "product_version", "must be numbers parted by dots, such as 4.2.0"),
         (!c.default_user.is_empty(), "default_user", "must not be empty"),
         (!c.default_pass.is_empty(), "default_pass", "must not be empty"),
         (!c.default_vhost.is_empty(), "default_vhost", "must not be empty"),

@@ -38,7 +38,7 @@ impl Settings {
             handshake_ms: u64::try_from(config.handshake_timeout.as_millis()).unwrap_or(u64::MAX),
             max_connections: config.max_connections,
             product: config.product.clone(),
-            version: config.version.clone(),
+            version: config.product_version.clone(),
             cluster_name: config.cluster_name.clone(),
             data_dir: config.data_dir.clone(),
             memory_limit: config.vm_memory_high_watermark.bytes(total),

@@ -157,7 +157,7 @@ impl<C> Loaded<C> {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// A name that no setting has.
-    #[error("{origin}: unknown setting {name}{}", hint(.nearest))]
+    #[error("{}{}", unknown(.origin, .name), hint(.nearest))]
     Unknown {
         /// The name as the user wrote it.
         name: String,
@@ -167,7 +167,7 @@ pub enum ConfigError {
         nearest: Option<String>,
     },
     /// A value that the setting does not take, or that cannot work.
-    #[error("{origin}: {name}: {reason}")]
+    #[error("{}: {reason}", place(.origin, .name))]
     Bad {
         /// The setting.
         name: &'static str,
@@ -209,6 +209,23 @@ impl ConfigError {
             | ConfigError::Syntax { .. }
             | ConfigError::Read { .. } => Exit::Config,
         }
+    }
+}
+
+fn unknown(origin: &Origin, name: &str) -> String {
+    match origin {
+        Origin::Environment(name) => format!("unknown environment variable {name}"),
+        Origin::Flag(name) => format!("unknown flag {name}"),
+        Origin::Default | Origin::File { .. } => format!("{origin}: unknown setting {name}"),
+    }
+}
+
+fn place(origin: &Origin, name: &str) -> String {
+    match origin {
+        Origin::Environment(variable) => variable.clone(),
+        Origin::Flag(flag) => flag.clone(),
+        Origin::Default => name.to_owned(),
+        Origin::File { .. } => format!("{origin}: {name}"),
     }
 }
 

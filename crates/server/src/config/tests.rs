@@ -38,13 +38,10 @@ fn defaults_and_complete_tls_are_taken() {
 
 #[test]
 fn what_cannot_work_is_refused_at_its_setting() {
-    refused(&[("amqp_listen", "")], "default: amqp_listen: nothing to listen on");
-    refused(&[("amqps_listen", "*:5671")], "flag --amqps-listen: amqps_listen: TLS needs");
-    refused(
-        &[("tls_cert", "c")],
-        "flag --tls-cert: tls_cert: tls_cert and tls_key belong together",
-    );
-    refused(&[("tls_key", "k")], "flag --tls-key: tls_key: tls_cert and tls_key belong together");
+    refused(&[("amqp_listen", "")], "amqp_listen: nothing to listen on");
+    refused(&[("amqps_listen", "*:5671")], "--amqps-listen: TLS needs");
+    refused(&[("tls_cert", "c")], "--tls-cert: tls_cert and tls_key belong together");
+    refused(&[("tls_key", "k")], "--tls-key: tls_cert and tls_key belong together");
     refused(&[("tls_verify", "verify_peer")], "set tls_ca");
     refused(&[("tls_fail_if_no_peer_cert", "true")], "verify_peer");
     refused(&[("cache_size", "1MiB")], "at least 4MiB");
@@ -54,7 +51,7 @@ fn what_cannot_work_is_refused_at_its_setting() {
     refused(&[("channel_max", "0")], "at least 1");
     refused(&[("frame_max", "4095")], "from 4096");
     refused(&[("handshake_timeout", "0")], "longer than 0");
-    refused(&[("version", "four")], "numbers");
+    refused(&[("product_version", "four")], "numbers");
     refused(&[("default_pass", "")], "must not be empty");
     refused(&[("vm_memory_high_watermark", "1.4")], "fraction from 0 to 1");
 }

@@ -4,21 +4,25 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::{Assignment, Origin, Settings, Shape, flag};
 
+/// What is left of 100 columns behind clap's indentation.
+const HELP_COLUMNS: usize = 88;
+
 impl<C: Default + Clone> Settings<C> {
     /// `command` with a flag for every setting, grouped by section.
     pub fn arguments(&self, command: Command) -> Command {
         let mut defaults = C::default();
-        command.args(self.table.iter().map(|setting| {
+        command.next_line_help(true).args(self.table.iter().map(|setting| {
             let field = (setting.field)(&mut defaults);
             let default = match field.toml() {
-                _ if setting.secret => String::new(),
-                Some(value) => format!(" Default: {value}."),
-                None => String::new(),
+                Some(value) if !setting.secret && value != "[]" => {
+                    format!(" Default: {}.", value.replace(['[', ']', '"'], ""))
+                }
+                _ => String::new(),
             };
             let arg = Arg::new(setting.name)
                 .long(flag(setting.name)[2..].to_owned())
                 .value_name(setting.value)
-                .help(format!("{}{default}", setting.doc))
+                .help(wrapped(&format!("{}{default}", setting.doc)))
                 .help_heading(setting.section)
                 .allow_hyphen_values(field.shape() != Shape::Switch);
             match field.shape() {
@@ -44,4 +48,21 @@ impl<C: Default + Clone> Settings<C> {
         });
         given.collect()
     }
+}
+
+/// `text` in lines that fit a terminal of 100 columns below a flag.
+fn wrapped(text: &str) -> String {
+    let mut out = String::new();
+    let mut width = 0;
+    for word in text.split(' ') {
+        if width + word.len() > HELP_COLUMNS {
+            out.push('\n');
+            width = 0;
+        } else if width > 0 {
+            out.push(' ');
+        }
+        out.push_str(word);
+        width += word.len() + 1;
+    }
+    out
 }
