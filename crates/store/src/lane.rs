@@ -265,6 +265,7 @@ impl Lanes {
             self.slots.resize_with(slot + 1, || None);
         }
         self.next_generation = self.next_generation.max((lane.id.0 >> SLOT_BITS) + 1);
+        self.len += usize::from(self.slots[slot].is_none());
         self.slots[slot] = Some(Box::new(lane));
     }
 
