@@ -436,20 +436,26 @@ impl Inequivalent {
 pub fn inequivalent(declared: &Table, received: &Table) -> Option<Inequivalent> {
     ARGS.iter().filter(|row| row.compared).find_map(|row| {
         let (old, new) = (declared.get(row.name), received.get(row.name));
-        let (received, current) = match (old, new) {
-            (None, None) => return None,
-            (Some(old), Some(new)) if same(old, new) => return None,
-            (Some(old), Some(new)) => (quoted(new), quoted(old)),
-            (Some(only), None) | (None, Some(only))
-                if row.ty == Ty::QueueType && only.as_str() == Some("classic") =>
-            {
-                return None;
-            }
-            (Some(old), None) => ("none".to_owned(), typed(old)),
-            (None, Some(new)) => (typed(new), "none".to_owned()),
-        };
+        if let (Some(only), None) | (None, Some(only)) = (old, new)
+            && row.ty == Ty::QueueType
+            && only.as_str() == Some("classic")
+        {
+            return None;
+        }
+        let (received, current) = difference(old, new)?;
         Some(Inequivalent { name: row.name, received, current })
     })
+}
+
+/// How a reply text puts what a redeclare says of an argument and what the first declare said, when they differ.
+pub(crate) fn difference(old: Option<&Value>, new: Option<&Value>) -> Option<(String, String)> {
+    match (old, new) {
+        (None, None) => None,
+        (Some(old), Some(new)) if same(old, new) => None,
+        (Some(old), Some(new)) => Some((quoted(new), quoted(old))),
+        (Some(old), None) => Some(("none".to_owned(), typed(old))),
+        (None, Some(new)) => Some((typed(new), "none".to_owned())),
+    }
 }
 
 fn same(a: &Value, b: &Value) -> bool {

@@ -104,6 +104,7 @@ impl Queue {
         if no_ack {
             self.stats.got_no_ack += 1;
             cx.store.settle(head.id, head.seq);
+            self.forget_own_times();
         } else {
             self.stats.got += 1;
             self.unacked += 1;
@@ -246,5 +247,6 @@ impl Queue {
             }
             _ => cx.store.settle(head.id, head.seq),
         }
+        self.forget_own_times();
     }
 }

@@ -64,7 +64,6 @@ impl Queue {
     pub(super) fn head_gone(&mut self) {
         if self.ready.count() == 0 {
             self.expiry.due = Due::Never;
-            self.forget_own_times();
         } else if !self.can_expire() {
             self.expiry.due = Due::Never;
         } else if self.expiry.own_times || self.ready.lanes().len() > 1 {
@@ -72,7 +71,8 @@ impl Queue {
         }
     }
 
-    /// With nothing left that could come back, no message has a time of its own.
+    /// With nothing that waits or could come back, no message has a time of its own. Not while a message is on its
+    /// way from the one to the other.
     #[inline]
     pub(super) fn forget_own_times(&mut self) {
         if self.unacked == 0 && self.ready.count() == 0 {

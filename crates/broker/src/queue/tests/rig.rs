@@ -174,6 +174,17 @@ impl Rig {
         Rig { queue, store: Some(store), sink, out: Outbox::default(), now, arguments, dir }
     }
 
+    /// Another queue in the same store, at time 0.
+    pub(super) fn renew(&mut self, arguments: &str) {
+        self.run("delete");
+        self.arguments = table(arguments);
+        self.now = 1_000_000;
+        let store = self.store.as_mut().expect("open");
+        self.queue.lanes().for_each(|(_, lane)| store.delete_lane(lane));
+        self.queue = Queue::new(spec(&self.arguments, self.now), store);
+        self.sink = Recorder::default();
+    }
+
     /// One line of a script; gives back the effects.
     pub(super) fn run(&mut self, line: &str) -> String {
         let words: Vec<&str> = line.split_whitespace().collect();
