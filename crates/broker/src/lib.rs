@@ -5,15 +5,46 @@
 //! and no thread, so a test or a simulation drives it with a recording sink and a clock of its own.
 #![warn(missing_docs)]
 
+pub mod admin;
+pub mod bind;
+pub mod binding;
+pub mod broker;
+pub mod consume;
+pub mod dead_letter;
+pub mod declare;
+pub mod exchange;
 pub mod message;
+pub mod publish;
 pub mod queue;
+mod queues;
+pub mod reply_to;
+pub mod route;
+pub mod stats;
+pub mod topology;
+pub mod user;
+pub mod vhost;
+
+use std::collections::HashMap;
 
 use store::{Seq, Store};
 
+pub use admin::AdminError;
+pub use broker::{Broker, Session, Settings};
+pub use consume::Consume;
+pub use declare::{ExchangeDeclare, QueueDeclare, QueueDeclared};
 pub use message::Message;
+pub use publish::{Publish, Published};
+pub use route::RouteCache;
+pub use topology::RecoverError;
 
 /// Unix time in milliseconds. Always an argument; the broker never asks a clock.
 pub type Millis = u64;
+
+/// The hasher of every table here: no random source, so that the same commands give the same order.
+pub(crate) type HashState = foldhash::fast::FixedState;
+
+/// A hash table.
+pub(crate) type Map<K, V> = HashMap<K, V, HashState>;
 
 /// Names one queue of this broker: slot and generation. A slot is used again with the next generation,
 /// so the id of a deleted queue never names another one.

@@ -1,0 +1,172 @@
+//! Administration: users, permissions, virtual hosts. Every change is in the log before it is answered; whoever may ask
+//! for it was decided by the caller.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use store::{Pos, Store};
+
+use crate::topology::Record;
+use crate::user::{PatternError, Permissions, User, hash_password};
+use crate::vhost::Vhost;
+use crate::{Broker, Cx, Sink};
+
+/// Why an administrative command was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AdminError {
+    /// There is no such user.
+    #[error("user '{0}' does not exist")]
+    NoUser(String),
+    /// There is such a user already.
+    #[error("user '{0}' already exists")]
+    UserExists(String),
+    /// There is no such virtual host.
+    #[error("vhost '{0}' does not exist")]
+    NoVhost(String),
+    /// There is such a virtual host already.
+    #[error("vhost '{0}' already exists")]
+    VhostExists(String),
+    /// A permission is not a regular expression.
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
+}
+
+impl Broker {
+    /// Adds a user who may do nothing yet.
+    pub fn add_user(
+        &mut self,
+        store: &mut Store,
+        name: &str,
+        password: &[u8],
+        tags: Vec<String>,
+    ) -> Result<Pos, AdminError> {
+        let hash = hash_password(self.salt(), password);
+        self.add_user_with_hash(store, name, &hash, tags)
+    }
+
+    /// Adds a user whose password is known by its hash only, as in RabbitMQ's definitions.
+    pub fn add_user_with_hash(
+        &mut self,
+        store: &mut Store,
+        name: &str,
+        password_hash: &str,
+        tags: Vec<String>,
+    ) -> Result<Pos, AdminError> {
+        if self.users.by_name.contains_key(name) {
+            return Err(AdminError::UserExists(name.to_owned()));
+        }
+        let name: Rc<str> = name.into();
+        let permissions = BTreeMap::new();
+        let user =
+            User { name: name.clone(), password_hash: password_hash.into(), tags, permissions };
+        let pos = Record::user(&user).log(store);
+        self.users.by_name.insert(name, user);
+        Ok(pos)
+    }
+
+    /// Deletes a user. Its open connections go on until the server closes them, without any permission.
+    pub fn delete_user(&mut self, store: &mut Store, name: &str) -> Result<Pos, AdminError> {
+        if self.users.by_name.remove(name).is_none() {
+            return Err(AdminError::NoUser(name.to_owned()));
+        }
+        self.changed();
+        Ok(Record::UserDeleted { name: name.to_owned() }.log(store))
+    }
+
+    /// Gives a user another password.
+    pub fn change_password(
+        &mut self,
+        store: &mut Store,
+        name: &str,
+        password: &[u8],
+    ) -> Result<Pos, AdminError> {
+        let hash = hash_password(self.salt(), password);
+        let user = self.user_mut(name)?;
+        user.password_hash = hash.into();
+        Ok(Record::user(user).log(store))
+    }
+
+    /// Replaces a user's tags.
+    pub fn set_user_tags(
+        &mut self,
+        store: &mut Store,
+        name: &str,
+        tags: Vec<String>,
+    ) -> Result<Pos, AdminError> {
+        let user = self.user_mut(name)?;
+        user.tags = tags;
+        Ok(Record::user(user).log(store))
+    }
+
+    /// Says what a user may do in a virtual host: regular expressions for configure, write and read.
+    pub fn set_permissions(
+        &mut self,
+        store: &mut Store,
+        user: &str,
+        vhost: &str,
+        [configure, write, read]: [&str; 3],
+    ) -> Result<Pos, AdminError> {
+        let Some(vhost) = self.vhosts.get(vhost).map(|vhost| vhost.name.clone()) else {
+            return Err(AdminError::NoVhost(vhost.to_owned()));
+        };
+        let permissions = Permissions::new(configure, write, read)?;
+        let record = Record::permissions(user, &vhost, &permissions);
+        self.user_mut(user)?.permissions.insert(vhost, permissions);
+        self.changed();
+        Ok(record.log(store))
+    }
+
+    /// Takes a user's permissions in a virtual host away.
+    pub fn clear_permissions(
+        &mut self,
+        store: &mut Store,
+        user: &str,
+        vhost: &str,
+    ) -> Result<Pos, AdminError> {
+        self.user_mut(user)?.permissions.remove(vhost);
+        self.changed();
+        let (user, vhost) = (user.to_owned(), vhost.to_owned());
+        Ok(Record::PermissionsDeleted { user, vhost }.log(store))
+    }
+
+    /// Adds a virtual host with the predeclared exchanges.
+    pub fn add_vhost(&mut self, store: &mut Store, name: &str) -> Result<Pos, AdminError> {
+        if self.vhosts.contains_key(name) {
+            return Err(AdminError::VhostExists(name.to_owned()));
+        }
+        let name: Rc<str> = name.into();
+        let pos = Record::Vhost { name: name.to_string() }.log(store);
+        self.vhosts.insert(name.clone(), Vhost::new(name));
+        self.changed();
+        Ok(pos)
+    }
+
+    /// Deletes a virtual host with everything in it. The server closes the connections to it.
+    pub fn delete_vhost<S: Sink>(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        name: &str,
+    ) -> Result<Pos, AdminError> {
+        let Some(vhost) = self.vhosts.get(name) else {
+            return Err(AdminError::NoVhost(name.to_owned()));
+        };
+        let mut queues: Vec<_> = vhost.queue_names.values().copied().collect();
+        queues.sort_unstable();
+        for id in queues {
+            self.remove_queue(cx, id);
+        }
+        self.vhosts.remove(name);
+        for user in self.users.by_name.values_mut() {
+            user.permissions.remove(name);
+        }
+        self.changed();
+        Ok(Record::VhostDeleted { name: name.to_owned() }.log(cx.store))
+    }
+
+    fn user_mut(&mut self, name: &str) -> Result<&mut User, AdminError> {
+        self.users.by_name.get_mut(name).ok_or_else(|| AdminError::NoUser(name.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests;

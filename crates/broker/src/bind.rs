@@ -1,0 +1,173 @@
+//! Binding and unbinding queues and exchanges (amqp.md 5.7).
+
+use amqp::AmqpError;
+use amqp::value::Table;
+use store::Pos;
+
+use crate::binding::{Binding, Destination, sorted};
+use crate::broker::{clean, not_found, precondition};
+use crate::declare::{check_owner, log_gone, refuse_default};
+use crate::topology::Record;
+use crate::user::{Access, Resource};
+use crate::{Broker, Cx, Session, Sink};
+
+/// A binding by name.
+#[derive(Clone, Copy)]
+struct Ends<'a> {
+    kind: Resource,
+    destination: &'a str,
+    source: &'a str,
+    key: &'a str,
+    arguments: &'a Table,
+}
+
+impl Broker {
+    /// `queue.bind`. The server has filled in the last declared queue.
+    pub fn queue_bind<S: Sink>(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        who: &Session,
+        queue: &str,
+        exchange: &str,
+        key: &str,
+        arguments: &Table,
+    ) -> Result<Pos, AmqpError> {
+        let (destination, source) = (&*clean(queue), &*clean(exchange));
+        self.bind(cx, who, Ends { kind: Resource::Queue, destination, source, key, arguments })
+    }
+
+    /// `queue.unbind`.
+    pub fn queue_unbind<S: Sink>(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        who: &Session,
+        queue: &str,
+        exchange: &str,
+        key: &str,
+        arguments: &Table,
+    ) -> Result<Pos, AmqpError> {
+        let (destination, source) = (&*clean(queue), &*clean(exchange));
+        self.unbind(cx, who, Ends { kind: Resource::Queue, destination, source, key, arguments })
+    }
+
+    /// `exchange.bind`.
+    pub fn exchange_bind<S: Sink>(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        who: &Session,
+        destination: &str,
+        source: &str,
+        key: &str,
+        arguments: &Table,
+    ) -> Result<Pos, AmqpError> {
+        let (destination, source) = (&*clean(destination), &*clean(source));
+        self.bind(cx, who, Ends { kind: Resource::Exchange, destination, source, key, arguments })
+    }
+
+    /// `exchange.unbind`.
+    pub fn exchange_unbind<S: Sink>(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        who: &Session,
+        destination: &str,
+        source: &str,
+        key: &str,
+        arguments: &Table,
+    ) -> Result<Pos, AmqpError> {
+        let (destination, source) = (&*clean(destination), &*clean(source));
+        self.unbind(cx, who, Ends { kind: Resource::Exchange, destination, source, key, arguments })
+    }
+
+    fn bind<S: Sink>(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        who: &Session,
+        ends: Ends<'_>,
+    ) -> Result<Pos, AmqpError> {
+        self.check_ends(who, ends)?;
+        let binding = self.resolve(who, ends)?;
+        let vhost = self.vhost_mut(who)?;
+        if let Some(source) = vhost.exchange_by_id(binding.source) {
+            source.check_binding(&binding.arguments).map_err(precondition)?;
+        }
+        let record = binding.durable.then(|| {
+            let to_queue = ends.kind == Resource::Queue;
+            Record::binding(&who.vhost, ends.source, to_queue, ends.destination, &binding)
+        });
+        if !vhost.bind(binding) {
+            return Ok(0);
+        }
+        self.changed();
+        Ok(record.map_or(0, |record| record.log(cx.store)))
+    }
+
+    fn unbind<S: Sink>(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        who: &Session,
+        ends: Ends<'_>,
+    ) -> Result<Pos, AmqpError> {
+        self.check_ends(who, ends)?;
+        let binding = match self.resolve(who, ends) {
+            Ok(binding) => binding,
+            Err(error) if error.code == amqp::ReplyCode::NotFound => return Ok(0),
+            Err(error) => return Err(error),
+        };
+        let vhost = self.vhost_mut(who)?;
+        let Some(id) = vhost.bindings.find(&binding) else { return Ok(0) };
+        let gone = vhost.unbind(id);
+        self.changed();
+        let mut pos = 0;
+        if binding.durable {
+            let to_queue = ends.kind == Resource::Queue;
+            let record =
+                Record::binding(&who.vhost, ends.source, to_queue, ends.destination, &binding);
+            pos = record.deleted().log(cx.store);
+        }
+        Ok(pos.max(log_gone(cx.store, &who.vhost, &gone)))
+    }
+
+    /// Write on the destination, read on the source, and neither is the default exchange.
+    fn check_ends(&self, who: &Session, ends: Ends<'_>) -> Result<(), AmqpError> {
+        self.check(who, Access::Write, ends.kind, ends.destination)?;
+        if ends.kind == Resource::Exchange {
+            refuse_default(ends.destination)?;
+        }
+        refuse_default(ends.source)?;
+        self.check(who, Access::Read, Resource::Exchange, ends.source)
+    }
+
+    /// The binding between things that are there; the source is missed first.
+    fn resolve(&self, who: &Session, ends: Ends<'_>) -> Result<Binding, AmqpError> {
+        let vhost = self.vhost(who)?;
+        let missing = |kind, name| not_found(kind, name, &who.vhost);
+        let source = vhost
+            .exchange_id(ends.source)
+            .ok_or_else(|| missing(Resource::Exchange, ends.source))?;
+        let absent = || missing(ends.kind, ends.destination);
+        let (destination, destination_durable) = match ends.kind {
+            Resource::Queue => {
+                let found = vhost.queue(ends.destination).and_then(|id| self.queues.get(id));
+                let queue = found.ok_or_else(absent)?;
+                check_owner(queue, who)?;
+                (Destination::Queue(queue.id), queue.durable)
+            }
+            Resource::Exchange => {
+                let id = vhost.exchange_id(ends.destination).ok_or_else(absent)?;
+                let durable = vhost.exchange_by_id(id).is_some_and(|x| x.spec.durable);
+                (Destination::Exchange(id), durable)
+            }
+        };
+        let source_durable = vhost.exchange_by_id(source).is_some_and(|x| x.spec.durable);
+        Ok(Binding {
+            source,
+            destination,
+            key: ends.key.as_bytes().into(),
+            arguments: sorted(ends.arguments),
+            durable: source_durable && destination_durable,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

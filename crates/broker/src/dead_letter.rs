@@ -1,0 +1,190 @@
+//! Dead letters: what a message looks like after it died, and where it goes.
+//!
+//! The copy is routed and stored before the original is settled, so a crash in between leaves both and never neither.
+//! `x-death` is kept as RabbitMQ keeps it (amqp.md 5.6): an array of tables, newest first, one per queue and reason. With a
+//! dead letter routing key only that key counts and `CC` is removed, as on 3.x and in the documentation; 4.3 keeps the
+//! header. A copy arrives as never delivered, whatever happened to the original.
+
+use std::rc::Rc;
+
+use amqp::DecodeError;
+use amqp::content::{Properties, PropertiesBuf};
+use amqp::value::{Table, Value};
+
+use crate::publish::{CC, copies};
+use crate::queue::{DeadLetter, Reason};
+use crate::route::Headers;
+use crate::{Broker, Cx, Message, Millis, QueueId, Sink};
+
+const X_DEATH: &str = "x-death";
+
+/// Where a queue sends what dies in it.
+struct Grave {
+    queue: Rc<str>,
+    vhost: Rc<str>,
+    exchange: Rc<[u8]>,
+    routing_key: Option<Rc<[u8]>>,
+}
+
+impl Broker {
+    /// Sends the dead of the last command where they go. That may kill others, which follow; it ends because a message
+    /// never comes by itself to a queue where it died before.
+    #[inline]
+    pub(crate) fn route_dead<S: Sink>(&mut self, cx: &mut Cx<'_, S>) {
+        // `place` calls back into this while the loop below runs; the outermost call does all the work.
+        if self.outbox.dead.is_empty() || self.routing_dead {
+            return;
+        }
+        self.routing_dead = true;
+        while let Some(dead) = self.outbox.dead.pop_front() {
+            self.send_to_grave(cx, &dead);
+            if dead.handle.seq != store::Seq::MAX
+                && let Some(queue) = self.queues.get_mut(dead.from)
+            {
+                queue.bury(cx.store, dead.handle);
+            }
+        }
+        self.routing_dead = false;
+    }
+
+    fn send_to_grave<S: Sink>(&mut self, cx: &mut Cx<'_, S>, dead: &DeadLetter) {
+        let Some(queue) = self.queues.get(dead.from) else { return };
+        let Some(exchange) = queue.args.dead_letter_exchange.clone() else { return };
+        let grave = Grave {
+            queue: queue.name.clone(),
+            vhost: queue.vhost.clone(),
+            exchange,
+            routing_key: queue.args.dead_letter_routing_key.clone(),
+        };
+        self.counts.dead_lettered(dead.reason);
+        let Ok(original) = Message::view(&dead.slice) else { return };
+        let Ok(rewritten) = rewrite(&original, &grave, dead.reason, cx.now) else { return };
+        let keys = keys(&original, &grave, &rewritten);
+        let properties = rewritten.encode();
+        let message = Message {
+            exchange: &grave.exchange,
+            routing_key: keys[0],
+            properties: Properties(&properties),
+            enqueued: cx.now,
+            expires: None,
+            backing: None,
+            bcc: if grave.routing_key.is_some() { &[] } else { original.bcc },
+            ..original
+        };
+        let headers = Headers::new(message.properties.headers());
+        let mut queues = Vec::new();
+        self.find_queues(&grave.vhost, &grave.exchange, &keys, &headers, &mut queues);
+        if dead.reason != Reason::Rejected {
+            queues.retain(|id| !self.died_there(*id, rewritten.headers.as_ref()));
+        }
+        self.place(cx, &queues, &message);
+    }
+
+    /// Whether the message died in that queue and nobody rejected it since: sending it there is a cycle without an end.
+    fn died_there(&self, queue: QueueId, headers: Option<&Table>) -> bool {
+        let Some(queue) = self.queues.get(queue) else { return true };
+        let Some(Value::Array(deaths)) = headers.and_then(|headers| headers.get(X_DEATH)) else {
+            return false;
+        };
+        for death in deaths {
+            let Value::Table(death) = death else { continue };
+            if death.get("reason").and_then(Value::as_bytes) == Some(b"rejected") {
+                return false;
+            }
+            if death.get("queue").and_then(Value::as_bytes) == Some(queue.name.as_bytes()) {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// The keys that the copy is routed by; the first becomes its routing key.
+fn keys<'a>(
+    original: &'a Message<'_>,
+    grave: &'a Grave,
+    rewritten: &'a PropertiesBuf,
+) -> Vec<&'a [u8]> {
+    if let Some(key) = &grave.routing_key {
+        return vec![&key[..key.len().min(255)]];
+    }
+    let mut keys = vec![original.routing_key];
+    if let Some(Value::Array(copies)) = rewritten.headers.as_ref().and_then(|table| table.get(CC)) {
+        keys.extend(copies.iter().filter_map(|copy| match copy {
+            Value::LongStr(key) => Some(key.as_slice()),
+            _ => None,
+        }));
+    }
+    keys.extend(original.bcc_keys());
+    keys
+}
+
+/// The properties of the copy: one more death in the headers, and no expiration.
+fn rewrite(
+    original: &Message<'_>,
+    grave: &Grave,
+    reason: Reason,
+    now: Millis,
+) -> Result<PropertiesBuf, DecodeError> {
+    let mut properties = PropertiesBuf::from(original.properties)?;
+    let mut headers = properties.headers.take().unwrap_or_default();
+    let mut routing_keys = vec![Value::LongStr(original.routing_key.to_vec())];
+    let copies = copies(Some(&headers), CC).unwrap_or_default();
+    routing_keys.extend(copies.into_iter().map(Value::LongStr));
+    let mut death = Table(Vec::with_capacity(7));
+    let mut add = |name: &str, value| death.0.push((name.as_bytes().to_vec(), value));
+    if let Some(expiration) = properties.expiration.take() {
+        add("original-expiration", Value::LongStr(expiration));
+    }
+    add("count", Value::I64(1));
+    add("reason", reason.as_str().into());
+    add("queue", (&*grave.queue).into());
+    add("time", Value::Timestamp(now / 1000));
+    add("exchange", Value::LongStr(original.exchange.to_vec()));
+    add("routing-keys", Value::Array(routing_keys));
+    record_death(&mut headers, death, &grave.queue, reason);
+
+    for when in ["first", "last"] {
+        let name = |what: &str| format!("x-{when}-death-{what}");
+        if when == "first" && headers.get(&name("reason")).is_some() {
+            continue;
+        }
+        headers.insert(&name("reason"), reason.as_str().into());
+        headers.insert(&name("queue"), (&*grave.queue).into());
+        headers.insert(&name("exchange"), Value::LongStr(original.exchange.to_vec()));
+    }
+    if grave.routing_key.is_some() {
+        while headers.remove(CC).is_some() {}
+    }
+    properties.headers = Some(headers);
+    Ok(properties)
+}
+
+/// Puts the death first; one of the same queue and reason is counted up instead and moves to the front, and so keeps the
+/// time, exchange and keys of its first time. What a client sent as `x-death` is honoured where it has the right shape.
+fn record_death(headers: &mut Table, death: Table, queue: &str, reason: Reason) {
+    let mut deaths = match headers.remove(X_DEATH) {
+        Some(Value::Array(deaths)) => deaths,
+        _ => Vec::new(),
+    };
+    let same = |value: &Value| match value {
+        Value::Table(other) => {
+            other.get("queue").and_then(Value::as_bytes) == Some(queue.as_bytes())
+                && other.get("reason").and_then(Value::as_bytes) == Some(reason.as_str().as_bytes())
+        }
+        _ => false,
+    };
+    let mut death = death;
+    if let Some(at) = deaths.iter().position(same)
+        && let Value::Table(known) = deaths.remove(at)
+    {
+        death = known;
+        let count = death.get("count").and_then(Value::as_i64).unwrap_or(0);
+        death.insert("count", Value::I64(count.saturating_add(1)));
+    }
+    deaths.insert(0, Value::Table(death));
+    headers.insert(X_DEATH, Value::Array(deaths));
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+//! All queues of a broker by id, and when each next needs a tick.
+//!
+//! A queue's deadline is on a heap at most once at its earliest known time; a later one replaces it only when that time has
+//! come. So a command that moves a deadline back costs nothing, and one that moves it forward one push.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use crate::queue::Queue;
+use crate::{Millis, QueueId};
+
+/// Slots of queues.
+#[derive(Default)]
+pub(crate) struct Queues {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    due: BinaryHeap<Reverse<(Millis, QueueId)>>,
+    len: usize,
+}
+
+struct Slot {
+    generation: u32,
+    /// The time on the heap, [`Millis::MAX`] when there is none.
+    noted: Millis,
+    queue: Option<Box<Queue>>,
+}
+
+impl Queues {
+    /// An id for a queue that is about to be made.
+    pub(crate) fn reserve(&mut self) -> QueueId {
+        match self.free.pop() {
+            Some(index) => QueueId(index, self.slots[index as usize].generation),
+            None => {
+                self.slots.push(Slot { generation: 0, noted: Millis::MAX, queue: None });
+                QueueId(self.slots.len() as u32 - 1, 0)
+            }
+        }
+    }
+
+    /// Gives back an id that was reserved and never used.
+    pub(crate) fn unreserve(&mut self, id: QueueId) {
+        self.slots[id.0 as usize].generation += 1;
+        self.free.push(id.0);
+    }
+
+    /// Puts a queue under the id that was reserved for it.
+    pub(crate) fn insert(&mut self, queue: Queue) {
+        let id = queue.id;
+        self.slots[id.0 as usize].queue = Some(Box::new(queue));
+        self.len += 1;
+        self.note(id);
+    }
+
+    /// Takes a queue out; its id never names another one.
+    pub(crate) fn remove(&mut self, id: QueueId) -> Option<Box<Queue>> {
+        let slot = self.slots.get_mut(id.0 as usize).filter(|slot| slot.generation == id.1)?;
+        let queue = slot.queue.take()?;
+        slot.generation += 1;
+        slot.noted = Millis::MAX;
+        self.free.push(id.0);
+        self.len -= 1;
+        Some(queue)
+    }
+
+    /// The queue, if it is still there.
+    #[inline]
+    pub(crate) fn get(&self, id: QueueId) -> Option<&Queue> {
+        self.slots.get(id.0 as usize).filter(|slot| slot.generation == id.1)?.queue.as_deref()
+    }
+
+    /// The queue, if it is still there.
+    #[inline]
+    pub(crate) fn get_mut(&mut self, id: QueueId) -> Option<&mut Queue> {
+        let slot = self.slots.get_mut(id.0 as usize).filter(|slot| slot.generation == id.1)?;
+        slot.queue.as_deref_mut()
+    }
+
+    /// All queues.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Queue> {
+        self.slots.iter().filter_map(|slot| slot.queue.as_deref())
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Looks at the deadline of a queue that was just commanded.
+    #[inline]
+    pub(crate) fn note(&mut self, id: QueueId) {
+        let Some(slot) = self.slots.get_mut(id.0 as usize) else { return };
+        if slot.generation != id.1 {
+            return;
+        }
+        let Some(deadline) = slot.queue.as_ref().and_then(|queue| queue.deadline()) else { return };
+        if deadline < slot.noted {
+            slot.noted = deadline;
+            self.due.push(Reverse((deadline, id)));
+        }
+    }
+
+    /// When a queue next needs a tick; 0 is at once. May be earlier than needed, never later.
+    pub(crate) fn deadline(&self) -> Option<Millis> {
+        self.due.peek().map(|Reverse((time, _))| *time)
+    }
+
+    /// Takes the queues whose time has come. The caller ticks them and notes them again.
+    pub(crate) fn take_due(&mut self, now: Millis) -> Vec<QueueId> {
+        let mut ids = Vec::new();
+        while let Some(Reverse((time, id))) = self.due.peek().copied() {
+            if time > now {
+                break;
+            }
+            self.due.pop();
+            if let Some(slot) = self.slots.get_mut(id.0 as usize)
+                && slot.generation == id.1
+                && slot.noted == time
+            {
+                slot.noted = Millis::MAX;
+                ids.push(id);
+            }
+        }
+        ids
+    }
+}
