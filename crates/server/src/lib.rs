@@ -30,8 +30,6 @@ use crate::shard::{Shard, unix_ms};
 
 /// How often deadlines, heartbeats and alarms are looked at.
 const TICK: Duration = Duration::from_millis(500);
-/// Acknowledgements that nothing else carries to the log wait at most this long.
-const LINGER: Duration = Duration::from_millis(20);
 /// How long clients may take to answer our close when the broker stops.
 const DRAIN: Duration = Duration::from_secs(3);
 
@@ -208,11 +206,7 @@ async fn tick(shard: Rc<RefCell<Shard>>) {
 async fn commit(shard: Rc<RefCell<Shard>>) {
     let wakers = Rc::clone(&shard.borrow().wakers);
     loop {
-        if shard.borrow().store.lingers() {
-            let _ = tokio::time::timeout(LINGER, wakers.commit.notified()).await;
-        } else {
-            wakers.commit.notified().await;
-        }
+        wakers.commit.notified().await;
         shard.borrow_mut().commit();
     }
 }

@@ -127,7 +127,7 @@ impl Shard {
     fn snapshot(&self, uptime_s: f64) -> Snapshot {
         let totals = self.broker.totals();
         Snapshot {
-            broker: self.broker.stats.clone(),
+            broker: self.broker.stats(),
             counters: self.connections.counters,
             health: self.store.health(),
             sizes: self.sizes.clone(),

@@ -63,7 +63,7 @@ pub(crate) struct Channel {
 }
 
 impl Channel {
-    pub(crate) fn new() -> Channel {
+    pub(crate) fn new(number: u16) -> Channel {
         Channel {
             mode: Mode::Open,
             consumers: HashMap::default(),
@@ -78,7 +78,7 @@ impl Channel {
             assembly: None,
             confirms: None,
             transaction: None,
-            routes: RouteCache::default(),
+            routes: RouteCache::new(number),
             reply_consumer: None,
             publishes: false,
         }

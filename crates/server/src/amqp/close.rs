@@ -36,7 +36,7 @@ impl Shard {
         });
         self.send(at, &close);
         // The number is taken until the peer answers.
-        let mut channel = super::channel::Channel::new();
+        let mut channel = super::channel::Channel::new(at.channel);
         channel.mode = Mode::Closing;
         self.connections.table[at.conn].channels.insert(at.channel, Box::new(channel));
         Flow::Continue

@@ -207,8 +207,8 @@ impl Shard {
             let text = "expected 'channel.open'";
             return Err(AmqpError::new(ReplyCode::ChannelError, text).at(ids));
         }
-        let method = Method::decode(payload)
-            .map_err(|error| AmqpError::new(error.reply_code(), error.to_string()).at(ids))?;
+        let method =
+            Method::decode(payload).map_err(|error| Method::refusal(payload, error))?;
         let handled = if at.channel == 0 {
             self.connection_method(at.conn, &method)
         } else {
@@ -384,7 +384,7 @@ impl Shard {
             let error = AmqpError::new(ReplyCode::NotAllowed, text);
             return Ok(self.fail(at, &error));
         }
-        connection.channels.insert(at.channel, Box::new(Channel::new()));
+        connection.channels.insert(at.channel, Box::new(Channel::new(at.channel)));
         self.connections.counters.channels += 1;
         self.connections.counters.channels_opened += 1;
         self.send(at, &Method::ChannelOpenOk(ChannelOpenOk {}));

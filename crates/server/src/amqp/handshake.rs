@@ -108,7 +108,8 @@ impl Shard {
                 return Err(AmqpError::new(ReplyCode::UnexpectedFrame, text));
             }
         }
-        let method = Method::decode(frame.payload).map_err(super::malformed)?;
+        let method = Method::decode(frame.payload)
+            .map_err(|error| Method::refusal(frame.payload, error))?;
         let ids = method.id();
         match (self.connections.table[conn].phase, &method) {
             (_, Method::ConnectionClose(_)) => Ok(self.peer_closes(conn)),

@@ -60,11 +60,8 @@ async fn handshake(shard: Rc<RefCell<Shard>>, stream: TcpStream, peer: SocketAdd
         Ok(Ok(stream)) => {
             let certificates = stream.get_ref().1.peer_certificates();
             let certificate = certificates.and_then(|chain| chain.first());
-            let name = certificate.and_then(|certificate| {
-                service::tls::client_name(certificate, tls.login_from)
-                    .inspect_err(|error| tracing::warn!("client certificate of {peer}: {error}"))
-                    .ok()
-            });
+            let name = certificate
+                .and_then(|certificate| service::tls::client_name(certificate, tls.login_from));
             start(&shard, Socket::Tls(Box::new(stream)), peer, local, name);
         }
         Ok(Err(error)) => tracing::warn!("TLS handshake with {peer} failed: {error}"),

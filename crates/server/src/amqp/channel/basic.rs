@@ -9,7 +9,7 @@ use amqp::method::{
     BasicCancel, BasicCancelOk, BasicConsume, BasicConsumeOk, BasicGet, BasicGetEmpty, BasicQos,
     BasicQosOk, Method,
 };
-use broker::{Consume, Publish};
+use broker::{Consume, Publish, RouteCache};
 use store::Pos;
 
 use super::content::{BASIC_PUBLISH, OwnedPublish};
@@ -41,7 +41,7 @@ impl Shard {
     pub(crate) fn publish(&mut self, at: At, publish: &Publish<'_>) -> Result<Pos, AmqpError> {
         let Some(session) = self.session(at.conn) else { return Ok(0) };
         let Some(channel) = self.channel(at) else { return Ok(0) };
-        let mut routes = std::mem::take(&mut channel.routes);
+        let mut routes = std::mem::replace(&mut channel.routes, RouteCache::new(at.channel));
         let first = !std::mem::replace(&mut channel.publishes, true);
         self.sizes.observe(publish.body.len() as u64);
         let (broker, mut cx) = self.parts();
@@ -79,7 +79,7 @@ impl Shard {
         let out = connection.out.tail(&mut self.connections.pool);
         let code = ReplyCode::NoRoute;
         let (exchange, key) = (publish.exchange, publish.routing_key);
-        frame::write_return(out, at.channel, code.code(), code.name(), exchange, key);
+        frame::write_return(out, at.channel, code, code.name(), exchange, key);
         frame::write_content(
             out,
             at.channel,
