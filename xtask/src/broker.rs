@@ -47,8 +47,8 @@ pub(crate) struct Wanted {
     pub amqp: u16,
     /// AMQP over TLS with client certificates; the folder has `ca.pem`, `server.pem`, `server.key`.
     pub tls: Option<(u16, PathBuf)>,
-    /// Users beside guest.
-    pub users: &'static [(&'static str, &'static str)],
+    /// A user that takes guest's place.
+    pub user: Option<(&'static str, &'static str)>,
     /// The product name that Leveret gives clients; the oracle has but one.
     pub product: Option<String>,
 }
@@ -70,7 +70,7 @@ impl Broker {
                 amqp: wanted.amqp,
                 tls: wanted.tls.clone(),
                 config: String::new(),
-                users: wanted.users,
+                user: wanted.user,
             })
             .map(Self::Oracle),
         }
@@ -163,14 +163,15 @@ fn config_file(wanted: &Wanted) -> String {
     }
     if let Some((port, dir)) = &wanted.tls {
         text.push_str(&format!(
-            "amqps_listen = \"127.0.0.1:{port}\"\ntls_cert = {:?}\ntls_key = {:?}\ntls_client_ca = {:?}\n",
+            "amqps_listen = \"127.0.0.1:{port}\"\ntls_cert = {:?}\ntls_key = {:?}\ntls_ca = {:?}\n\
+             tls_verify = \"verify_peer\"\ntls_fail_if_no_peer_cert = true\n",
             dir.join("server.pem"),
             dir.join("server.key"),
             dir.join("ca.pem"),
         ));
     }
-    for (name, password) in wanted.users {
-        text.push_str(&format!("[[users]]\nname = {name:?}\npassword = {password:?}\n"));
+    if let Some((name, password)) = wanted.user {
+        text.push_str(&format!("default_user = {name:?}\ndefault_pass = {password:?}\n"));
     }
     text
 }

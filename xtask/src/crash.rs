@@ -1,11 +1,225 @@
-//! Stub.
-use anyhow::{Result, bail};
-pub(crate) fn run(_args: &[String]) -> Result<()> {
-    bail!("not yet")
+//! Kills a working broker, or its disk, over and over, and checks what it kept each time.
+//!
+//! The rule: every confirmed and unacked message is there after the restart, in order, once, its
+//! bytes intact. An acked one may come back only with `redelivered`. Nothing else appears.
+
+mod client;
+mod damage;
+mod fault;
+mod full_disk;
+mod ledger;
+mod message;
+mod workload;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use self::fault::{Fault, KINDS};
+use self::message::Random;
+use self::workload::Story;
+use crate::broker::{self, Launch, Leveret};
+use crate::{namespace, peers, process};
+
+/// The whole part runs in a network namespace, where every port is free.
+const PORT: u16 = 5672;
+
+/// How long a broker that must stop by itself may take.
+const STOPS: Duration = Duration::from_secs(10);
+
+/// After so many rounds a story ends: its queues are drained and its folder is emptied.
+const ROUNDS_OF_A_STORY: u32 = 10;
+
+/// `cargo xtask crash`.
+pub(crate) fn run(args: &[String]) -> Result<()> {
+    let options = Options::parse(args)?;
+    peers::install()?;
+    broker::build()?;
+    namespace::run_here("crash", &options.to_args().each_ref().map(String::as_str))
 }
-pub(crate) fn inside(_args: &[String]) -> Result<()> {
-    bail!("not yet")
+
+/// Runs rounds for the test command: how many parts passed and failed.
+pub(crate) fn rounds(rounds: u32, seed: Option<u64>) -> Result<(usize, usize)> {
+    let options = Options { rounds, seed: seed.unwrap_or_else(fresh_seed), kind: String::new() };
+    let all = usize::try_from(rounds)? + EXTRAS.len();
+    let done = namespace::run_here("crash", &options.to_args().each_ref().map(String::as_str));
+    match done {
+        Ok(()) => Ok((all, 0)),
+        Err(error) => {
+            println!("crash: {error:#}");
+            Ok((0, 1))
+        }
+    }
 }
-pub(crate) fn rounds(_rounds: u32, _seed: Option<u64>) -> Result<(usize, usize)> {
-    bail!("not yet")
+
+#[derive(Debug)]
+struct Options {
+    rounds: u32,
+    seed: u64,
+    /// A name of [`KINDS`] or [`EXTRAS`], or empty for all.
+    kind: String,
+}
+
+impl Options {
+    fn parse(args: &[String]) -> Result<Self> {
+        let mut options = Self { rounds: 20, seed: fresh_seed(), kind: String::new() };
+        let mut args = args.iter();
+        while let Some(flag) = args.next() {
+            let value = args.next().with_context(|| format!("{flag} needs a value"))?;
+            match flag.as_str() {
+                "--rounds" => options.rounds = value.parse().context("--rounds")?,
+                "--seed" => options.seed = value.parse().context("--seed")?,
+                "--kind" => options.kind.clone_from(value),
+                other => bail!("unknown argument {other}"),
+            }
+        }
+        let kinds: Vec<&str> =
+            KINDS.iter().map(|k| k.name).chain(EXTRAS.iter().map(|e| e.name)).collect();
+        if !options.kind.is_empty() && !kinds.contains(&options.kind.as_str()) {
+            bail!("no kind {}; there are {}", options.kind, kinds.join(", "));
+        }
+        Ok(options)
+    }
+
+    fn to_args(&self) -> [String; 6] {
+        let Self { rounds, seed, kind } = self;
+        ["--rounds", &rounds.to_string(), "--seed", &seed.to_string(), "--kind", kind]
+            .map(str::to_owned)
+    }
+}
+
+/// A seed from the clock; it is printed, so that a failure can be repeated.
+fn fresh_seed() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(1, |now| u64::from(now.subsec_nanos()) << 20 ^ now.as_secs())
+}
+
+/// A test of its own; it gets a folder and the seed, and says what it saw.
+struct Extra {
+    name: &'static str,
+    run: fn(&Path, u64) -> Result<String>,
+}
+
+/// What is tested once, after the rounds.
+const EXTRAS: &[Extra] = &[
+    Extra { name: "bit-flips", run: damage::run },
+    Extra { name: "full-disk", run: full_disk::run },
+];
+
+/// The part that runs in the namespace.
+pub(crate) fn inside(args: &[String]) -> Result<()> {
+    let args: Vec<String> = args.to_vec();
+    let mut pairs = args.chunks_exact(2).filter(|pair| !pair[1].is_empty()).flatten().cloned();
+    let options = Options::parse(&pairs.by_ref().collect::<Vec<_>>())?;
+    let dir = process::peers_dir().join("crash");
+    let seed = options.seed;
+    println!("crash: seed {seed}, data in {}", dir.display());
+    let extra = EXTRAS.iter().any(|extra| extra.name == options.kind);
+    let mut story = None;
+    for round in 0..if extra { 0 } else { options.rounds } {
+        if round % ROUNDS_OF_A_STORY == 0 {
+            let data = dir.join(format!("story-{}", round / ROUNDS_OF_A_STORY));
+            story = Some(Chapter::begin(data)?);
+        }
+        let Some(chapter) = &mut story else { bail!("no story") };
+        let fault = match KINDS.iter().find(|kind| kind.name == options.kind) {
+            Some(kind) => (kind.make)(&mut Random(seed ^ u64::from(round) << 32)),
+            None => Fault::of_round(seed, round),
+        };
+        let last =
+            round % ROUNDS_OF_A_STORY == ROUNDS_OF_A_STORY - 1 || round + 1 == options.rounds;
+        let told = chapter.round(seed, round, fault, last).with_context(|| {
+            format!(
+                "round {round}, {fault:?}; again: cargo xtask crash --seed {seed} --rounds {}",
+                round + 1
+            )
+        })?;
+        println!("round {round:>3} {fault:?}: {told}");
+    }
+    for Extra { name, run } in EXTRAS {
+        if options.kind.is_empty() || options.kind == *name {
+            let told =
+                run(&dir.join(name), seed).with_context(|| format!("{name}, seed {seed}"))?;
+            println!("{name}: {told}");
+        }
+    }
+    Ok(())
+}
+
+/// A broker's data folder and what is known of it, over several rounds.
+struct Chapter {
+    data: PathBuf,
+    log: PathBuf,
+    story: Story,
+}
+
+impl Chapter {
+    fn begin(data: PathBuf) -> Result<Self> {
+        let _ = std::fs::remove_dir_all(&data);
+        std::fs::create_dir_all(&data)?;
+        let log = data.with_extension("log");
+        let _ = std::fs::remove_file(&log);
+        Ok(Self { data, log, story: Story::new(PORT) })
+    }
+
+    fn launch(&self, before: Vec<String>) -> Launch {
+        Launch {
+            data: self.data.clone(),
+            amqp: PORT,
+            metrics: 15692,
+            config: None,
+            log: self.log.clone(),
+            before,
+        }
+    }
+
+    /// Starts, works, fails, starts again, looks at what is there.
+    fn round(&mut self, seed: u64, round: u32, fault: Fault, last: bool) -> Result<String> {
+        let mut random = Random(seed.wrapping_add(u64::from(round)));
+        self.story.ledger().counts = ledger::Counts::default();
+        let mut leveret = Leveret::start(&self.launch(fault.before()))?;
+        self.story.declare()?;
+        fault.arm(leveret.server.pid())?;
+        let length = fault.length(&mut random);
+        let ended = self.story.during(random.next(), || end(&mut leveret, fault, length))?;
+        let counts = self.story.ledger().counts;
+        let mut leveret =
+            Leveret::start(&self.launch(Vec::new())).context("the start after the fault")?;
+        let held = self.story.inspect(last, false)?;
+        let wrong = self.story.ledger().take_wrong();
+        if !wrong.is_empty() {
+            bail!("{}\nthe broker said:\n{}", wrong.join("\n"), leveret.said());
+        }
+        let clean = leveret.server.terminate(STOPS)?;
+        if !clean.success() {
+            bail!("a clean stop ended with {clean}:\n{}", leveret.said());
+        }
+        Ok(format!(
+            "{ended}; {} sent, {} confirmed, {} delivered, {} acked; {held} kept",
+            counts.sent, counts.confirmed, counts.delivered, counts.acked
+        ))
+    }
+}
+
+/// Lets the fault happen, or ends the broker from outside; says how it ended.
+fn end(leveret: &mut Leveret, fault: Fault, length: Duration) -> Result<String> {
+    if let Some(status) = leveret.server.wait(length)? {
+        if !fault.ends_by_itself() {
+            bail!("leveret ended by itself with {status}:\n{}", leveret.said());
+        }
+        if status.success() {
+            bail!("leveret ended with success after a fault:\n{}", leveret.said());
+        }
+        return Ok(format!("{status}"));
+    }
+    if fault == Fault::Stop {
+        let status = leveret.server.terminate(STOPS)?;
+        if !status.success() {
+            bail!("a clean stop under load ended with {status}:\n{}", leveret.said());
+        }
+        return Ok(format!("{status}"));
+    }
+    leveret.server.kill()?;
+    Ok(if fault.ends_by_itself() { "killed before the fault".into() } else { "killed".into() })
 }

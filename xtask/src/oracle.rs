@@ -29,8 +29,8 @@ pub(crate) struct Setup {
     pub tls: Option<(u16, PathBuf)>,
     /// Further lines of `rabbitmq.conf`.
     pub config: String,
-    /// Users beside guest, with full permissions on `/`.
-    pub users: &'static [(&'static str, &'static str)],
+    /// A user that takes guest's place.
+    pub user: Option<(&'static str, &'static str)>,
 }
 
 /// A running oracle.
@@ -61,10 +61,6 @@ impl Oracle {
             bail!("the oracle did not start:\n{}", process::tail(&text, 3000));
         }
         oracle.control(&["await_startup"])?;
-        for (name, password) in oracle.setup.users {
-            oracle.control(&["add_user", name, password])?;
-            oracle.control(&["set_permissions", name, ".*", ".*", ".*"])?;
-        }
         Ok(oracle)
     }
 
@@ -105,6 +101,9 @@ impl Setup {
                  ssl_options.certfile = {dir}/server.pem\nssl_options.keyfile = {dir}/server.key\n\
                  ssl_options.verify = verify_peer\nssl_options.fail_if_no_peer_cert = true\n"
             ));
+        }
+        if let Some((name, password)) = self.user {
+            text.push_str(&format!("default_user = {name}\ndefault_pass = {password}\n"));
         }
         text.push_str(&self.config);
         text
