@@ -79,9 +79,13 @@ impl Queue {
     ) {
         while self.ready.count() > 0 {
             let Some(to) = self.taker(cx.sink) else { break };
-            let Some((head, slice, handle)) = self.live_head(cx, out, budget) else { break };
-            let Ok(m) = Message::parse(&slice) else { break };
+            let Some((head, slice)) = self.live_head(cx, out, budget) else { break };
+            let Ok(m) = Message::parse(&slice) else {
+                self.skip(&head);
+                continue;
+            };
             self.take(&head);
+            let handle = self.handle(&head, m.body.len() as u32);
             self.hand_over(cx, to, handle, head.redelivered, &m);
         }
         self.settle_due(cx, out, budget);
@@ -96,11 +100,18 @@ impl Queue {
     ) -> Option<Got> {
         self.expiry.used = cx.now;
         let mut budget = BATCH;
-        let Some((head, slice, handle)) = self.live_head(cx, out, &mut budget) else {
-            self.stats.got_empty += 1;
-            return None;
+        let (head, slice, bytes) = loop {
+            let Some((head, slice)) = self.live_head(cx, out, &mut budget) else {
+                self.stats.got_empty += 1;
+                return None;
+            };
+            match Message::view(&slice).map(|m| m.body.len() as u32) {
+                Ok(bytes) => break (head, slice, bytes),
+                Err(_) => self.skip(&head),
+            }
         };
         self.take(&head);
+        let handle = self.handle(&head, bytes);
         if no_ack {
             self.stats.got_no_ack += 1;
             cx.store.settle(head.id, head.seq);
@@ -160,19 +171,22 @@ impl Queue {
     }
 
     /// The first message that is neither expired nor unreadable, read; those before it are dropped or skipped.
+    #[inline]
     pub(super) fn live_head<S: Sink>(
         &mut self,
         cx: &mut Cx<'_, S>,
         out: &mut Outbox,
         budget: &mut u32,
-    ) -> Option<(Head, Slice, Handle)> {
+    ) -> Option<(Head, Slice)> {
         loop {
             let head = self.ready.head(cx.store)?;
             if let Some(slice) = self.read_or_skip(cx.store, &head) {
+                if !self.can_expire() {
+                    return Some((head, slice));
+                }
                 match Message::view(&slice) {
                     Ok(m) if !self.drop_if_due(cx, out, &head, &slice, &m) => {
-                        let handle = self.handle(&head, m.body.len() as u32);
-                        return Some((head, slice, handle));
+                        return Some((head, slice));
                     }
                     Ok(_) => {}
                     Err(_) => self.skip(&head),

@@ -62,9 +62,7 @@ impl Queue {
     /// The head went.
     #[inline]
     pub(super) fn head_gone(&mut self) {
-        if self.ready.count() == 0 {
-            self.expiry.due = Due::Never;
-        } else if !self.can_expire() {
+        if self.ready.count() == 0 || !self.can_expire() {
             self.expiry.due = Due::Never;
         } else if self.expiry.own_times || self.ready.lanes().len() > 1 {
             self.expiry.due = Due::Unknown;
@@ -108,9 +106,6 @@ impl Queue {
         slice: &store::Slice,
         m: &Message<'_>,
     ) -> bool {
-        if !self.can_expire() {
-            return false;
-        }
         let expires = self.expires_at(m);
         self.leads(expires);
         if expires.is_none_or(|time| cx.now < time) {

@@ -27,88 +27,72 @@ fn redeclare(old: &str, new: &str) -> String {
     }
 }
 
+/// Arguments, and the answer to a declare with them.
+const DECLARES: &[(&str, &str)] = &[
+    ("x-message-ttl=0", "ok"),
+    ("x-message-ttl=315360000000", "ok"),
+    (
+        "x-message-ttl=315360000001",
+        "invalid arg 'x-message-ttl' for Q: {value_too_large,315360000001}",
+    ),
+    ("x-message-ttl=-1", "invalid arg 'x-message-ttl' for Q: {value_negative,-1}"),
+    ("x-message-ttl=soon", "invalid arg 'x-message-ttl' for Q: \"expected integer, got longstr\""),
+    ("x-message-ttl=true", "invalid arg 'x-message-ttl' for Q: \"expected integer, got bool\""),
+    ("x-expires=0", "invalid arg 'x-expires' for Q: {value_zero,0}"),
+    ("x-expires=-1", "invalid arg 'x-expires' for Q: {value_negative,-1}"),
+    ("x-expires=315360000001", "invalid arg 'x-expires' for Q: {value_too_large,315360000001}"),
+    ("x-max-length=-1", "invalid arg 'x-max-length' for Q: {value_negative,-1}"),
+    ("x-max-length=a", "invalid arg 'x-max-length' for Q: \"expected integer, got longstr\""),
+    ("x-max-length-bytes=-5", "invalid arg 'x-max-length-bytes' for Q: {value_negative,-5}"),
+    ("x-max-priority=0", "ok"),
+    ("x-max-priority=255", "ok"),
+    ("x-max-priority=256", "invalid arg 'x-max-priority' for Q: {max_value_exceeded,256}"),
+    ("x-max-priority=-1", "invalid arg 'x-max-priority' for Q: {value_negative,-1}"),
+    ("x-overflow=reject-publish-dlx", "ok"),
+    ("x-overflow=nope", "invalid arg 'x-overflow' for Q: invalid_overflow"),
+    ("x-overflow=1", "invalid arg 'x-overflow' for Q: {unacceptable_type,long}"),
+    ("x-dead-letter-exchange=no-such", "ok"),
+    ("x-dead-letter-exchange=1", "invalid type 'long' for arg 'x-dead-letter-exchange' in Q"),
+    ("x-dead-letter-exchange=true", "invalid type 'bool' for arg 'x-dead-letter-exchange' in Q"),
+    (
+        "x-dead-letter-routing-key=k",
+        "invalid arg 'x-dead-letter-routing-key' for Q: routing_key_but_no_dlx_defined",
+    ),
+    ("x-dead-letter-exchange= x-dead-letter-routing-key=k", "ok"),
+    (
+        "x-dead-letter-exchange= x-dead-letter-routing-key=1",
+        "invalid arg 'x-dead-letter-routing-key' for Q: {unacceptable_type,long}",
+    ),
+    ("x-queue-mode=lazy", "ok"),
+    ("x-queue-mode=weird", "invalid arg 'x-queue-mode' for Q: \"unsupported queue mode 'weird'\""),
+    ("x-queue-mode=1", "invalid arg 'x-queue-mode' for Q: {unacceptable_type,long}"),
+    ("x-queue-version=2", "ok"),
+    ("x-queue-version=3", "invalid arg 'x-queue-version' for Q: \"unsupported queue version '3'\""),
+    ("x-queue-version=0", "invalid arg 'x-queue-version' for Q: \"unsupported queue version '0'\""),
+    ("x-single-active-consumer=true", "ok"),
+    (
+        "x-single-active-consumer=yes",
+        "invalid arg 'x-single-active-consumer' for Q: {unacceptable_type,longstr}",
+    ),
+    ("x-queue-type=classic", "ok"),
+    ("x-queue-type=1", "invalid arg 'x-queue-type' for Q: {unacceptable_type,long}"),
+    ("x-queue-type=weird", "invalid arg 'x-queue-type' for Q: \"unsupported queue type 'weird'\""),
+    ("x-queue-master-locator=min-masters", "ok"),
+    (
+        "x-delivery-limit=a",
+        "invalid arg 'x-delivery-limit' for Q of queue type rabbit_classic_queue",
+    ),
+    (
+        "x-max-in-memory-length=1",
+        "invalid arg 'x-max-in-memory-length' for Q of queue type rabbit_classic_queue",
+    ),
+    ("x-ha-policy=all x-consumer-timeout=1", "ok"),
+];
+
 #[test]
 fn declares_are_answered_as_rabbitmq_does() {
-    let cases = [
-        ("x-message-ttl=0", "ok"),
-        ("x-message-ttl=315360000000", "ok"),
-        (
-            "x-message-ttl=315360000001",
-            "invalid arg 'x-message-ttl' for Q: {value_too_large,315360000001}",
-        ),
-        ("x-message-ttl=-1", "invalid arg 'x-message-ttl' for Q: {value_negative,-1}"),
-        (
-            "x-message-ttl=soon",
-            "invalid arg 'x-message-ttl' for Q: \"expected integer, got longstr\"",
-        ),
-        ("x-message-ttl=true", "invalid arg 'x-message-ttl' for Q: \"expected integer, got bool\""),
-        ("x-expires=0", "invalid arg 'x-expires' for Q: {value_zero,0}"),
-        ("x-expires=-1", "invalid arg 'x-expires' for Q: {value_negative,-1}"),
-        ("x-expires=315360000001", "invalid arg 'x-expires' for Q: {value_too_large,315360000001}"),
-        ("x-max-length=-1", "invalid arg 'x-max-length' for Q: {value_negative,-1}"),
-        ("x-max-length=a", "invalid arg 'x-max-length' for Q: \"expected integer, got longstr\""),
-        ("x-max-length-bytes=-5", "invalid arg 'x-max-length-bytes' for Q: {value_negative,-5}"),
-        ("x-max-priority=0", "ok"),
-        ("x-max-priority=255", "ok"),
-        ("x-max-priority=256", "invalid arg 'x-max-priority' for Q: {max_value_exceeded,256}"),
-        ("x-max-priority=-1", "invalid arg 'x-max-priority' for Q: {value_negative,-1}"),
-        ("x-overflow=reject-publish-dlx", "ok"),
-        ("x-overflow=nope", "invalid arg 'x-overflow' for Q: invalid_overflow"),
-        ("x-overflow=1", "invalid arg 'x-overflow' for Q: {unacceptable_type,long}"),
-        ("x-dead-letter-exchange=no-such", "ok"),
-        ("x-dead-letter-exchange=1", "invalid type 'long' for arg 'x-dead-letter-exchange' in Q"),
-        (
-            "x-dead-letter-exchange=true",
-            "invalid type 'bool' for arg 'x-dead-letter-exchange' in Q",
-        ),
-        (
-            "x-dead-letter-routing-key=k",
-            "invalid arg 'x-dead-letter-routing-key' for Q: routing_key_but_no_dlx_defined",
-        ),
-        ("x-dead-letter-exchange= x-dead-letter-routing-key=k", "ok"),
-        (
-            "x-dead-letter-exchange= x-dead-letter-routing-key=1",
-            "invalid arg 'x-dead-letter-routing-key' for Q: {unacceptable_type,long}",
-        ),
-        ("x-queue-mode=lazy", "ok"),
-        (
-            "x-queue-mode=weird",
-            "invalid arg 'x-queue-mode' for Q: \"unsupported queue mode 'weird'\"",
-        ),
-        ("x-queue-mode=1", "invalid arg 'x-queue-mode' for Q: {unacceptable_type,long}"),
-        ("x-queue-version=2", "ok"),
-        (
-            "x-queue-version=3",
-            "invalid arg 'x-queue-version' for Q: \"unsupported queue version '3'\"",
-        ),
-        (
-            "x-queue-version=0",
-            "invalid arg 'x-queue-version' for Q: \"unsupported queue version '0'\"",
-        ),
-        ("x-single-active-consumer=true", "ok"),
-        (
-            "x-single-active-consumer=yes",
-            "invalid arg 'x-single-active-consumer' for Q: {unacceptable_type,longstr}",
-        ),
-        ("x-queue-type=classic", "ok"),
-        ("x-queue-type=1", "invalid arg 'x-queue-type' for Q: {unacceptable_type,long}"),
-        (
-            "x-queue-type=weird",
-            "invalid arg 'x-queue-type' for Q: \"unsupported queue type 'weird'\"",
-        ),
-        ("x-queue-master-locator=min-masters", "ok"),
-        (
-            "x-delivery-limit=a",
-            "invalid arg 'x-delivery-limit' for Q of queue type rabbit_classic_queue",
-        ),
-        (
-            "x-max-in-memory-length=1",
-            "invalid arg 'x-max-in-memory-length' for Q of queue type rabbit_classic_queue",
-        ),
-        ("x-ha-policy=all x-consumer-timeout=1", "ok"),
-    ];
-    for (words, want) in cases {
-        assert_eq!(declare(words), want, "{words}");
+    for (words, want) in DECLARES {
+        assert_eq!(declare(words), *want, "{words}");
     }
 }
 

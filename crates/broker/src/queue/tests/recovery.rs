@@ -1,6 +1,6 @@
 //! A queue that comes back from the store.
 
-use super::rig::check;
+use super::rig::{Rig, check};
 
 #[test]
 fn everything_unsettled_waits_after_a_clean_stop() {
@@ -87,4 +87,25 @@ fn limits_hold_after_a_restart() {
         "x-max-length-bytes=4",
         "publish a b size=2\n restart\n publish c size=2\n count => 2 ready, 0 unacked",
     );
+}
+
+#[test]
+fn unreadable_message_is_passed_over_and_stays_in_the_store() {
+    let mut rig = Rig::new("");
+    rig.run("publish a unlucky b");
+    rig.run("damage unlucky");
+    assert_eq!(rig.run("get"), "a*, +1");
+    assert_eq!(rig.run("consume x"), "x<b*");
+    assert_eq!((rig.queue.stats.corrupt, rig.queue.ready(), rig.queue.unacked()), (1, 0, 2));
+    assert_eq!(rig.run("ack a b"), "");
+    assert_eq!(rig.run("purge"), "0");
+}
+
+#[test]
+fn unreadable_message_does_not_stop_those_behind_it_from_expiring() {
+    let mut rig = Rig::new("x-message-ttl=10 x-dead-letter-exchange=d");
+    rig.run("publish a unlucky b");
+    rig.run("damage unlucky");
+    assert_eq!(rig.run("at 10"), "dead a expired, dead b expired");
+    assert_eq!(rig.queue.stats.corrupt, 1);
 }

@@ -9,13 +9,14 @@
 //! ack a b | reject a b | requeue a b          what consumers or gets hold
 //! get | get no-ack                            => a, +3 (so many still wait)
 //! purge | delete | at 500 (ticks as often as the deadline says) | count | deadline
-//! restart | crash                             durable queues only
+//! restart | crash | damage a (crash, and the bytes of a's body are not what they were)
 //! ```
 //!
 //! `c<a` is a delivery, `c<a*` one with redelivered, `dead a reason` a dead letter.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -126,6 +127,12 @@ impl Drop for Dir {
     }
 }
 
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).expect("a directory");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    paths.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
 fn open(dir: &Path) -> (Store, Recovered) {
     let options = Options {
         inline: true,
@@ -194,6 +201,7 @@ impl Rig {
             "consume" => self.consume(rest),
             "get" => self.get(rest.contains(&"no-ack")),
             "restart" | "crash" => self.restart(command == "restart"),
+            "damage" => self.damage(rest[0]),
             "at" => self.at(rest[0].parse().expect("a time")),
             "block" => {
                 self.sink.refusing.insert(key(rest[0]));
@@ -391,6 +399,27 @@ impl Rig {
         self.store = Some(store);
         self.sink.held.clear();
         self.sink.refusing.clear();
+    }
+
+    /// Changes a message on disk, after the recovery that would have met it.
+    fn damage(&mut self, name: &str) {
+        self.restart(false);
+        let mut found = 0;
+        for path in files(&self.dir.0) {
+            let mut bytes = std::fs::read(&path).expect("reads");
+            let hits = bytes.windows(name.len()).enumerate();
+            let hits: Vec<usize> =
+                hits.filter(|(_, w)| *w == name.as_bytes()).map(|(at, _)| at).collect();
+            if hits.is_empty() {
+                continue;
+            }
+            hits.iter().for_each(|at| bytes[*at] ^= 1);
+            found += hits.len();
+            // In place: the store has the file open.
+            let file = std::fs::OpenOptions::new().write(true).open(&path);
+            file.and_then(|mut file| file.write_all(&bytes)).expect("writes");
+        }
+        assert!(found > 0, "the message is in a file");
     }
 
     /// The queue's counts against the store's.
