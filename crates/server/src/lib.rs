@@ -107,8 +107,11 @@ pub fn run(config: &ServeConfig, shutdown: &Shutdown) -> Result<(), RunError> {
     let result = local.block_on(&runtime, serve(Rc::clone(&shard), config, synced, shutdown));
     drop(local);
     let shard = Rc::into_inner(shard).expect("all tasks ended with their LocalSet").into_inner();
-    let topology = shard.broker.topology();
-    let closed = shard.store.close(topology).map_err(|error| RunError::Close(error.to_string()));
+    let Shard { broker, mut store, .. } = shard;
+    // What was delivered and not acknowledged comes back as redelivered, after a clean stop as well.
+    broker.queues().for_each(|queue| queue.save_marks(&mut store));
+    let topology = broker.topology();
+    let closed = store.close(topology).map_err(|error| RunError::Close(error.to_string()));
     result.and(closed)
 }
 
