@@ -229,6 +229,9 @@ impl Store {
         let slot = self.chunks.open(self.wal.file, used, capacity);
         self.wal.limit = if needed > left { capacity } else { capacity.min(left) };
         self.files[self.wal.file as usize].chunks.push(slot);
+        if used + capacity as u64 > self.options.wal_file_bytes / 2 {
+            self.prepare_next_file();
+        }
         self.wal.chunk = Some(slot);
         self.wal.frame = Some(0);
         let chunk = self.chunks.slab[slot as usize].buf.as_mut().expect("it was just opened");

@@ -1,12 +1,16 @@
 //! Group commit: frames become batches, batches go to the WAL thread one at a time, completions
 //! come back.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use crate::background::{Done, Job};
+use crate::background::Job;
 use crate::files::{DataFile, Home, State};
 use crate::record::{ACK_RANGE, FrameHeader, Kind, signature};
+use crate::retire::RETRY;
+use crate::vfs::File;
 use crate::wal::{Batch, FileWrite, WalDone, WalJob};
+use crate::workers::Event;
 use crate::{Pos, Progress, Store};
 
 /// Most bytes of one batch: what waits behind it waits for one sync of this size.
@@ -51,8 +55,8 @@ pub(crate) struct WalFront {
     in_flight: bool,
     /// A batch that found the disk full.
     retry: Option<Batch>,
-    /// The next file could not be made for want of room.
-    pub(crate) prepare_full: bool,
+    /// It is time to try it again.
+    pub(crate) retry_now: bool,
     unsynced: usize,
     pub(crate) fsyncs: u64,
     pub(crate) written: u64,
@@ -77,7 +81,7 @@ impl WalFront {
             flying: Vec::new(),
             in_flight: false,
             retry: None,
-            prepare_full: false,
+            retry_now: false,
             unsynced: 0,
             fsyncs: 0,
             written: 0,
@@ -113,8 +117,13 @@ impl WalFront {
     }
 
     /// Whether a batch waits for room on the disk.
-    pub(crate) fn is_full(&self) -> bool {
-        self.retry.is_some() || self.prepare_full
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.retry.is_some()
+    }
+
+    /// Nothing will be appended any more: the last frame needs no other to vouch for it.
+    pub(crate) fn end(&mut self) {
+        self.last_real = self.covered;
     }
 
     /// Whether everything appended is durable.
@@ -141,19 +150,21 @@ impl Store {
     pub fn poll(&mut self) -> Progress {
         let before = self.wal.synced;
         let mut idle = self.workers.is_inline();
+        self.retry_stalled();
         loop {
             let mut worked = false;
-            while let Some(done) = self.workers.wal_done() {
-                if matches!(done, WalDone::Idle) {
-                    idle = true;
-                } else {
-                    worked = true;
-                    self.wal_done(done);
+            while let Some(event) = self.workers.next() {
+                match event {
+                    Event::Wal(WalDone::Idle) => idle = true,
+                    Event::Wal(done) => {
+                        worked = true;
+                        self.wal_done(done);
+                    }
+                    Event::Background(done) => {
+                        worked = true;
+                        self.background_done(done);
+                    }
                 }
-            }
-            while let Some(done) = self.workers.background_done() {
-                worked = true;
-                self.background_done(done);
             }
             if self.failed {
                 break;
@@ -168,7 +179,11 @@ impl Store {
             idle = false;
         }
         if idle && !self.failed {
+            self.merge.look = true;
             self.close_idle_log();
+            if self.full && !self.workers.is_inline() {
+                self.workers.wal(WalJob::Linger(RETRY));
+            }
         }
         Progress {
             synced_advanced: self.wal.synced > before,
@@ -181,9 +196,12 @@ impl Store {
         if self.failed {
             return;
         }
-        if let Some(batch) = self.wal.retry.take() {
+        if let Some(batch) = self.wal.retry.take_if(|_| self.wal.retry_now) {
+            self.wal.retry_now = false;
             self.wal.in_flight = true;
             self.workers.wal(WalJob::Write(batch));
+        }
+        if self.wal.in_flight || self.wal.is_stuck() {
             return;
         }
         if !self.acks.is_empty() {
@@ -297,7 +315,7 @@ impl Store {
             }
             WalDone::Full(batch) => {
                 self.wal.in_flight = false;
-                self.release_ballast();
+                self.disk_is_full();
                 self.wal.retry = Some(batch);
             }
             WalDone::Fatal { id, what, error } => {
@@ -318,48 +336,35 @@ impl Store {
     }
 
     /// Asks for the file after the current one.
-    pub(crate) fn prepare_next_file(&mut self) {
-        let slot = match self.wal.next_file {
-            Some(_) if !self.wal.prepare_full => return,
-            Some(slot) => slot,
-            None => {
-                let id = self.new_file_id();
-                let slot = self.files.insert(DataFile::new(id, Home::Wal)) as u32;
-                self.wal.next_file = Some(slot);
-                slot
-            }
-        };
-        self.wal.prepare_full = false;
-        let id = self.files[slot as usize].id;
+    pub(crate) fn prepare_next_file(&mut self) -> u32 {
+        if let Some(slot) = self.wal.next_file {
+            return slot;
+        }
+        let id = self.new_file_id();
+        let slot = self.files.insert(DataFile::new(id, Home::Wal)) as u32;
+        self.wal.next_file = Some(slot);
         let spare = self.take_spare();
         self.workers.background(Job::Prepare { id, bytes: self.options.wal_file_bytes, spare });
+        slot
     }
 
     /// Goes on in the next file. When it is not ready yet its frames wait in memory.
     pub(crate) fn roll(&mut self) {
-        self.prepare_next_file();
-        let next = self.wal.next_file.take().expect("it was just asked for");
+        let next = self.prepare_next_file();
+        self.wal.next_file = None;
         let old = &mut self.files[self.wal.file as usize];
         old.state = State::Full;
         old.last_frame = self.wal.next - 1;
+        self.retired.logs.push_back(self.wal.file);
         let file = &mut self.files[next as usize];
         file.first_frame = self.wal.next;
         self.wal.signature = signature(file.id);
         self.wal.file = next;
     }
 
-    pub(crate) fn prepared(&mut self, done: Done) {
-        match done {
-            Done::Prepared { id, file } => {
-                if let Some((_, f)) = self.files.iter_mut().find(|(_, f)| f.id == id) {
-                    f.handle = Some(file);
-                }
-            }
-            Done::PrepareFull { .. } => {
-                self.release_ballast();
-                self.wal.prepare_full = true;
-            }
-            _ => {}
+    pub(crate) fn prepared(&mut self, id: u64, file: Arc<dyn File>) {
+        if let Some((_, f)) = self.files.iter_mut().find(|(_, f)| f.id == id) {
+            f.handle = Some(file);
         }
     }
 }

@@ -120,6 +120,8 @@ pub(crate) struct DataFile {
     pub(crate) live: u64,
     /// Their record bytes.
     pub(crate) live_bytes: u64,
+    /// `live` when a merge was last considered.
+    pub(crate) live_before: u64,
     /// A merge is reading it.
     pub(crate) merging: bool,
 }
@@ -141,6 +143,7 @@ impl DataFile {
             entries: 0,
             live: 0,
             live_bytes: 0,
+            live_before: 0,
             merging: false,
         }
     }

@@ -25,17 +25,23 @@ pub mod vfs;
 
 mod append;
 mod background;
+mod checkpoint;
 mod commit;
+mod compaction;
 mod files;
 mod lane;
 mod live;
+mod merge;
 mod open;
 mod read;
 mod record;
 mod recovery;
+mod restore;
 mod retire;
+mod room;
 mod segment;
 mod settle;
+mod snapshot;
 mod wal;
 mod window;
 mod workers;
@@ -195,11 +201,19 @@ pub struct Store {
     wal: commit::WalFront,
     tlog: append::TransientLog,
     acks: settle::PendingAcks,
+    retired: retire::Retired,
+    merge: merge::MergeFront,
+    checkpoints: snapshot::Checkpoints,
     workers: workers::Workers,
     /// Ids of files: never used twice.
     next_file: u64,
     corrupt: u64,
     failed: bool,
+    /// A write found no room, and the ballast has not been restored since.
+    full: bool,
+    /// Bytes of the ballast file.
+    ballast_held: u64,
+    ballast_asked: bool,
     /// Held until the store is dropped.
     _lock: Box<dyn std::any::Any + Send>,
 }

@@ -2,17 +2,23 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use slab::Slab;
 
 use crate::append::TransientLog;
 use crate::background::{Context, Done, Job};
+use crate::checkpoint::{Checkpoint, Meta};
 use crate::commit::WalFront;
 use crate::files::{Chunks, DataFile, Home, Layout, State};
 use crate::lane::{Lane, Lanes, TailEntry};
+use crate::merge::MergeFront;
 use crate::record::{BLOCK, Kind, Record};
 use crate::recovery::{self, LogFile, Replayed};
+use crate::restore;
+use crate::retire::Retired;
 use crate::settle::PendingAcks;
+use crate::snapshot::Checkpoints;
 use crate::vfs::{Lock, Open, Vfs};
 use crate::window::{IndexBlocks, Windows};
 use crate::workers::Workers;
@@ -51,6 +57,12 @@ impl Store {
             wal: WalFront::new(0, 0, 0),
             tlog: TransientLog::default(),
             acks: PendingAcks::default(),
+            retired: Retired::default(),
+            merge: MergeFront::default(),
+            checkpoints: Checkpoints::default(),
+            full: false,
+            ballast_held: 0,
+            ballast_asked: false,
             workers,
             next_file: 0,
             corrupt: 0,
@@ -60,15 +72,22 @@ impl Store {
             options,
             _lock: lock,
         };
-        let recovered = store.recover()?;
+        let recovered = store.recover(&context)?;
         store.start_log(&context)?;
         Ok((store, recovered))
     }
 
-    fn recover(&mut self) -> Result<Recovered, OpenError> {
-        let logs = self.find_logs()?;
-        self.next_file = logs.last().map_or(0, |l| l.id);
-        let mut recovered = Recovered::default();
+    fn recover(&mut self, context: &Context) -> Result<Recovered, OpenError> {
+        let found = restore::load(&*self.vfs, &self.layout.checkpoint())?;
+        let found = found.unwrap_or_else(|| Checkpoint {
+            meta: Meta { replay_frame: 1, frame: 1, ..Default::default() },
+            ..Default::default()
+        });
+        let meta = found.meta;
+        self.restore(&found, context)?;
+        let mut recovered = Recovered { topology: found.topology, ..Default::default() };
+        let logs = self.find_logs(meta.replay_file)?;
+        self.next_file = self.next_file.max(logs.last().map_or(0, |l| l.id));
         let slots: Vec<u32> = logs
             .iter()
             .map(|log| {
@@ -81,15 +100,21 @@ impl Store {
                 slot
             })
             .collect();
-        let replayed = recovery::replay(&logs, 1, 0, |frame, record, at| {
+        let folder = self.layout.folder(Home::Wal);
+        let (next, synced) = (meta.replay_frame, meta.frame - 1);
+        let replayed = recovery::replay(&logs, &folder, next, synced, |frame, record, at| {
             let i = logs.iter().position(|l| l.id == frame.file.id).unwrap_or(0);
-            self.apply(slots[i], record, at, &mut recovered);
+            // The snapshot of lanes and topology already has what earlier frames say of them.
+            let fresh = frame.header.seq >= meta.frame;
+            self.apply(slots[i], record, at, fresh, &mut recovered);
             Ok(())
         })?;
+        self.sweep()?;
         self.take_logs(&logs, &slots, &replayed)?;
         self.wal = WalFront::new(0, 0, replayed.last);
         self.lanes.rebuild();
         self.lanes.next_generation = self.lanes.next_generation.max(self.lanes.reserved).max(1);
+        recovered.clean = meta.clean && replayed.bytes == 0;
         recovered.replayed_bytes = replayed.bytes;
         recovered.torn_bytes = replayed.torn;
         recovered.lanes = self
@@ -105,15 +130,14 @@ impl Store {
         Ok(recovered)
     }
 
-    /// The WAL files, oldest first.
-    fn find_logs(&self) -> Result<Vec<LogFile>, OpenError> {
-        let folder = self.layout.folder(Home::Wal);
-        let names = self.vfs.list(&folder).map_err(|e| OpenError::io(&folder, e))?;
-        let mut ids: Vec<u64> =
-            names.iter().filter_map(|n| n.strip_suffix(".wal")?.parse().ok()).collect();
-        ids.sort_unstable();
-        ids.into_iter()
-            .map(|id| {
+    /// The WAL files that may have to be replayed, oldest first. Older ones are spare.
+    fn find_logs(&mut self, replay_file: u64) -> Result<Vec<LogFile>, OpenError> {
+        let ids = self.ids_in(Home::Wal, ".wal")?;
+        let old = ids.partition_point(|&id| id < replay_file);
+        self.retired.spares.extend(&ids[..old]);
+        ids[old..]
+            .iter()
+            .map(|&id| {
                 let path = self.layout.data(Home::Wal, id);
                 let io = |e| OpenError::io(&path, e);
                 let file = self.vfs.open(&path, Open::Write).map_err(io)?;
@@ -141,8 +165,10 @@ impl Store {
                     file.last_frame = end.last;
                     let chunk = file.chunks[0];
                     self.chunks.slab[chunk as usize].end = end.end as u32;
+                    self.retired.logs.push_back(slot);
                 }
                 None => {
+                    self.retired.spares.push(log.id);
                     let file = self.files.remove(slot as usize);
                     file.chunks.iter().for_each(|&chunk| self.chunks.remove(chunk));
                 }
@@ -151,8 +177,17 @@ impl Store {
         Ok(())
     }
 
-    fn apply(&mut self, file: u32, record: &Record<'_>, at: u64, recovered: &mut Recovered) {
+    /// `fresh`: the checkpoint's lanes and topology are older than this record.
+    fn apply(
+        &mut self,
+        file: u32,
+        record: &Record<'_>,
+        at: u64,
+        fresh: bool,
+        recovered: &mut Recovered,
+    ) {
         match record.header.kind {
+            Kind::LaneCreate | Kind::LaneDelete | Kind::Topology if !fresh => {}
             Kind::Entry => self.apply_entry(file, record, at),
             Kind::Acks => {
                 for (lane, first, last) in record.ack_ranges() {
@@ -219,13 +254,33 @@ impl Store {
         let path = self.layout.data(Home::Wal, id);
         let mut file = DataFile::new(id, Home::Wal);
         file.first_frame = last + 1;
-        match context.run(Job::Prepare { id, bytes, spare }) {
+        let mut done = context.run(Job::Prepare { id, bytes, spare });
+        if let Some(Done::Full(job)) = done {
+            // A start needs room like any ack: that is what the ballast is for.
+            let _ = self.vfs.remove(&self.layout.ballast());
+            done = context.run(job);
+        }
+        match done {
             Some(Done::Prepared { file: handle, .. }) => file.handle = Some(handle),
             Some(Done::Fatal { error, .. }) => return Err(OpenError::io(path, error)),
             _ => return Err(OpenError::io(path, std::io::ErrorKind::StorageFull.into())),
         }
         let slot = self.files.insert(file) as u32;
         self.wal = WalFront::new(slot, id, last);
+        // The first frame says that a clean stop is over, and that the disk takes writes.
+        self.reserve_frame();
+        self.dispatch();
+        while !self.wal.is_quiet() {
+            self.workers.wait(Duration::from_secs(1));
+            self.poll();
+            if self.failed || self.full {
+                return Err(OpenError::io(path, std::io::ErrorKind::StorageFull.into()));
+            }
+        }
+        match self.vfs.open(&self.layout.ballast(), Open::Read).and_then(|f| f.len()) {
+            Ok(bytes) => self.ballast_held = bytes,
+            Err(_) => self.restore_ballast(),
+        }
         Ok(())
     }
 }

@@ -4,7 +4,7 @@
 //! damage. It is damage when any frame found anywhere in the log says that this one was synced.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::OpenError;
@@ -58,9 +58,10 @@ struct Bad {
 }
 
 /// Applies every frame from number `next` on, in order, to `apply`. `synced` is what the
-/// checkpoint knows to be durable.
+/// checkpoint knows to be durable. `folder` is named when a file is missing.
 pub(crate) fn replay(
     files: &[LogFile],
+    folder: &Path,
     next: u64,
     synced: u64,
     mut apply: impl FnMut(&Frame<'_>, &Record<'_>, u64) -> Result<(), OpenError>,
@@ -103,34 +104,33 @@ pub(crate) fn replay(
             break;
         }
     }
-    finish(files, &firsts, synced, &out)?;
+    finish(files, folder, &firsts, synced, &out)?;
     Ok(out)
 }
 
 /// Whether frames that were synced are missing at the end.
 fn finish(
     files: &[LogFile],
+    folder: &Path,
     firsts: &[Option<FrameHeader>],
     synced: u64,
     out: &Replayed,
 ) -> Result<(), OpenError> {
     let mut known = synced;
-    let mut place = files.last().map(|f| (f, 0));
+    let mut place = files.last().map_or(folder, |f| &f.path);
     for (file, first) in files.iter().zip(firsts) {
         if first.is_none() {
             let later = later_synced(std::slice::from_ref(file), 0, 0)?;
             if later > known {
-                (known, place) = (later, Some((file, 0)));
+                (known, place) = (later, &file.path);
             }
         }
     }
-    match place {
-        Some((file, at)) if known > out.last => {
-            let what = format!("frame {} was synced and is missing", out.last + 1);
-            Err(OpenError::corrupt(&file.path, at, what))
-        }
-        _ => Ok(()),
+    if known > out.last {
+        let what = format!("frame {} was synced and is missing", out.last + 1);
+        return Err(OpenError::corrupt(place, 0, what));
     }
+    Ok(())
 }
 
 /// Header of each file's first frame.

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crate::Pos;
 use crate::chunk::Slice;
 use crate::vfs::{self, File};
+use crate::workers::Event;
 
 /// What goes to one file.
 pub(crate) struct FileWrite {
@@ -78,7 +79,7 @@ pub(crate) fn run(batch: Batch) -> WalDone {
 /// The thread's loop; ends when the front drops its sender.
 pub(crate) fn serve(
     jobs: Receiver<WalJob>,
-    done: Sender<WalDone>,
+    done: Sender<Event>,
     notify: Arc<dyn Fn() + Send + Sync>,
     idle: Duration,
 ) {
@@ -105,7 +106,7 @@ pub(crate) fn serve(
             }
             Err(RecvTimeoutError::Disconnected) => return,
         };
-        if done.send(outcome).is_err() {
+        if done.send(Event::Wal(outcome)).is_err() {
             return;
         }
         notify();

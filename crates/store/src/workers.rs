@@ -3,47 +3,50 @@
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use crate::Options;
 use crate::background::{self, Context, Done, Job};
 use crate::wal::{self, WalDone, WalJob};
 
-/// Takes jobs, gives outcomes.
-pub(crate) enum Workers {
+/// What a thread has to say.
+pub(crate) enum Event {
+    Wal(WalDone),
+    Background(Done),
+}
+
+/// Takes jobs, gives events.
+pub(crate) struct Workers {
+    kind: Kind,
+    /// Events that were waited for and not taken yet.
+    ready: VecDeque<Event>,
+}
+
+enum Kind {
     /// One thread each.
     Threads(Threads),
     /// Jobs are done when they are given.
-    Inline(Box<Inline>),
+    Inline(Context),
 }
 
-pub(crate) struct Threads {
+struct Threads {
     wal: Option<Sender<WalJob>>,
-    wal_done: Receiver<WalDone>,
     background: Option<Sender<Job>>,
-    background_done: Receiver<Done>,
+    events: Receiver<Event>,
     joins: Vec<JoinHandle<()>>,
-}
-
-pub(crate) struct Inline {
-    context: Context,
-    wal_done: VecDeque<WalDone>,
-    background_done: VecDeque<Done>,
 }
 
 impl Workers {
     /// Starts the threads; an error is the system's refusal to make one.
     pub(crate) fn start(context: Context, options: &Options) -> std::io::Result<Workers> {
+        let ready = VecDeque::new();
         if options.inline {
-            return Ok(Workers::Inline(Box::new(Inline {
-                context,
-                wal_done: VecDeque::new(),
-                background_done: VecDeque::new(),
-            })));
+            return Ok(Workers { kind: Kind::Inline(context), ready });
         }
         let (wal, wal_jobs) = channel();
-        let (wal_out, wal_done) = channel();
         let (background, background_jobs) = channel();
-        let (background_out, background_done) = channel();
+        let (wal_out, events) = channel();
+        let background_out = wal_out.clone();
         let (notify, idle) = (options.notify.clone(), options.idle);
         let first = std::thread::Builder::new()
             .name("wal".into())
@@ -52,58 +55,63 @@ impl Workers {
         let second = std::thread::Builder::new()
             .name("background".into())
             .spawn(move || background::serve(context, background_jobs, background_out, notify))?;
-        Ok(Workers::Threads(Threads {
+        let threads = Threads {
             wal: Some(wal),
-            wal_done,
             background: Some(background),
-            background_done,
+            events,
             joins: vec![first, second],
-        }))
+        };
+        Ok(Workers { kind: Kind::Threads(threads), ready })
     }
 
     pub(crate) fn wal(&mut self, job: WalJob) {
-        match self {
-            Workers::Threads(t) => {
-                // The thread outlives the sender; after a panic in it poll reports the loss.
-                if let Some(wal) = &t.wal {
-                    let _ = wal.send(job);
-                }
+        match &self.kind {
+            Kind::Threads(t) => {
+                // A thread ends before its sender only by a panic, which it has printed.
+                let _ = t.wal.as_ref().map(|wal| wal.send(job));
             }
-            Workers::Inline(w) => {
+            Kind::Inline(_) => {
                 if let WalJob::Write(batch) = job {
-                    w.wal_done.push_back(wal::run(batch));
+                    self.ready.push_back(Event::Wal(wal::run(batch)));
                 }
             }
         }
     }
 
     pub(crate) fn background(&mut self, job: Job) {
-        match self {
-            Workers::Threads(t) => {
-                if let Some(background) = &t.background {
-                    let _ = background.send(job);
-                }
+        match &self.kind {
+            Kind::Threads(t) => {
+                // A thread ends before its sender only by a panic, which it has printed.
+                let _ = t.background.as_ref().map(|background| background.send(job));
             }
-            Workers::Inline(w) => w.background_done.extend(w.context.run(job)),
+            Kind::Inline(context) => {
+                self.ready.extend(context.run(job).map(Event::Background));
+            }
         }
     }
 
-    pub(crate) fn wal_done(&mut self) -> Option<WalDone> {
-        match self {
-            Workers::Threads(t) => t.wal_done.try_recv().ok(),
-            Workers::Inline(w) => w.wal_done.pop_front(),
+    /// The next event, when there is one.
+    pub(crate) fn next(&mut self) -> Option<Event> {
+        if let Some(event) = self.ready.pop_front() {
+            return Some(event);
+        }
+        match &self.kind {
+            Kind::Threads(t) => t.events.try_recv().ok(),
+            Kind::Inline(_) => None,
         }
     }
 
-    pub(crate) fn background_done(&mut self) -> Option<Done> {
-        match self {
-            Workers::Threads(t) => t.background_done.try_recv().ok(),
-            Workers::Inline(w) => w.background_done.pop_front(),
+    /// Waits until there is an event, at most for `time`.
+    pub(crate) fn wait(&mut self, time: Duration) {
+        if let Kind::Threads(t) = &self.kind
+            && self.ready.is_empty()
+        {
+            self.ready.extend(t.events.recv_timeout(time).ok());
         }
     }
 
     pub(crate) fn is_inline(&self) -> bool {
-        matches!(self, Workers::Inline(_))
+        matches!(self.kind, Kind::Inline(_))
     }
 }
 
