@@ -167,6 +167,3 @@ impl Broker {
         self.users.by_name.get_mut(name).ok_or_else(|| AdminError::NoUser(name.to_owned()))
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -168,6 +168,3 @@ impl Broker {
         })
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -131,6 +131,3 @@ impl Broker {
         self.with_queue(cx, queue, |queue, cx, out| queue.pump(cx, out));
     }
 }
-
-#[cfg(test)]
-mod tests;

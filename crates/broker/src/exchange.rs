@@ -171,6 +171,3 @@ impl Exchange {
         !matches!(self.matcher, Matcher::Headers(_))
     }
 }
-
-#[cfg(test)]
-mod tests;

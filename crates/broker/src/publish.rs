@@ -413,6 +413,3 @@ pub(crate) fn copies(headers: Option<&Table>, name: &str) -> Result<Vec<Vec<u8>>
         ))),
     }
 }
-
-#[cfg(test)]
-mod tests;

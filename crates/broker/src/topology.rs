@@ -471,6 +471,3 @@ impl Record {
         })
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -105,7 +105,8 @@ impl Vhost {
         self.bindings.len()
     }
 
-    pub(crate) fn exchange_id(&self, name: &str) -> Option<ExchangeId> {
+    /// The id of the exchange with this name.
+    pub fn exchange_id(&self, name: &str) -> Option<ExchangeId> {
         self.exchange_names.get(name).copied()
     }
 
@@ -190,6 +191,3 @@ impl Vhost {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -14,7 +14,10 @@ enum Inner {
     #[default]
     Empty,
     One(Destination, u32),
-    #[expect(clippy::box_collection, reason = "there are many sets of one, which this makes smaller")]
+    #[expect(
+        clippy::box_collection,
+        reason = "there are many sets of one, which this makes smaller"
+    )]
     Many(Box<BTreeMap<Destination, u32>>),
 }
 

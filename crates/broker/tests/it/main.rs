@@ -1,0 +1,12 @@
+//! The broker through its facade: scripts against a recording sink and a store in a directory of its own.
+
+mod admin;
+mod bindings;
+mod consuming;
+mod dead_letters;
+mod declares;
+mod publishing;
+mod recovery;
+mod rig;
+mod routing;
+mod scale;
