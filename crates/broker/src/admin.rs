@@ -32,6 +32,11 @@ pub enum AdminError {
 }
 
 impl Broker {
+    /// Says which users may log in from this machine only. Not kept: it is a setting of the node.
+    pub fn restrict_to_loopback(&mut self, users: Vec<String>) {
+        self.users.loopback_only = users;
+    }
+
     /// Adds a user who may do nothing yet.
     pub fn add_user(
         &mut self,

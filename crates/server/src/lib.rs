@@ -42,6 +42,9 @@ pub enum RunError {
     /// The stored topology cannot be read.
     #[error("{0}")]
     Topology(#[from] broker::RecoverError),
+    /// The settings of the first user are not usable.
+    #[error("cannot make the first user: {0}")]
+    FirstUser(#[from] broker::AdminError),
     /// A port is taken, or not ours.
     #[error("{0}")]
     Listen(#[from] service::listen::ListenError),
@@ -69,7 +72,7 @@ impl RunError {
             RunError::Store(OpenError::Corrupt { .. }) | RunError::Topology(_) => Exit::Data,
             RunError::Store(_) | RunError::Io { .. } | RunError::Close(_) => Exit::Io,
             RunError::Listen(_) => Exit::Unavailable,
-            RunError::Tls(_) => Exit::Config,
+            RunError::Tls(_) | RunError::FirstUser(_) => Exit::Config,
         }
     }
 }
@@ -95,7 +98,12 @@ pub fn run(config: &ServeConfig, shutdown: &Shutdown) -> Result<(), RunError> {
     let (mut store, recovered) =
         Store::open(Arc::new(store::vfs::disk::Disk), &config.data_dir, options)?;
     let seed = RandomState::new().hash_one(unix_ms());
-    let broker = Broker::recover(&recovered, &mut store, wide(seed), unix_ms())?;
+    let mut broker = Broker::recover(&recovered, &mut store, wide(seed), unix_ms())?;
+    broker.settings.max_message_size = config.max_message_size.0;
+    broker.restrict_to_loopback(config.loopback_users.clone());
+    if recovered.topology.is_empty() {
+        first_user(&mut broker, &mut store, config)?;
+    }
     drop(recovered);
     let shard = Rc::new(RefCell::new(Shard::new(broker, store, settings, seed)));
 
@@ -113,6 +121,32 @@ pub fn run(config: &ServeConfig, shutdown: &Shutdown) -> Result<(), RunError> {
     let topology = broker.topology();
     let closed = store.close(topology).map_err(|error| RunError::Close(error.to_string()));
     result.and(closed)
+}
+
+/// A new data directory gets the virtual host and the user that the settings name.
+fn first_user(
+    broker: &mut Broker,
+    store: &mut Store,
+    config: &ServeConfig,
+) -> Result<(), broker::AdminError> {
+    let (user, vhost) = (&*config.default_user, &*config.default_vhost);
+    if vhost != "/" {
+        broker.add_vhost(store, vhost)?;
+    }
+    if user == "guest" {
+        broker.change_password(store, user, config.default_pass.as_bytes())?;
+    } else {
+        broker.delete_user(store, "guest")?;
+        let tags = vec!["administrator".to_owned()];
+        broker.add_user(store, user, config.default_pass.as_bytes(), tags)?;
+    }
+    let permissions = [
+        &*config.default_permissions_configure,
+        &*config.default_permissions_write,
+        &*config.default_permissions_read,
+    ];
+    broker.set_permissions(store, user, vhost, permissions)?;
+    Ok(())
 }
 
 fn wide(seed: u64) -> [u8; 32] {
@@ -230,7 +264,8 @@ async fn expire(shard: Rc<RefCell<Shard>>) {
             None => wakers.timer.notified().await,
             Some(at) => {
                 let wait = Duration::from_millis(at.saturating_sub(unix_ms()));
-                if !wait.is_zero() && tokio::time::timeout(wait, wakers.timer.notified()).await.is_ok()
+                if !wait.is_zero()
+                    && tokio::time::timeout(wait, wakers.timer.notified()).await.is_ok()
                 {
                     continue;
                 }

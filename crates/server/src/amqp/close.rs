@@ -3,8 +3,9 @@
 use amqp::error::AmqpError;
 use amqp::frame::{Frame, FrameKind};
 use amqp::method::{ChannelClose, ConnectionClose, ConnectionCloseOk, Method};
+use broker::{ConsumerKey, Handle};
 
-use super::channel::Mode;
+use super::channel::{Channel, Mode};
 use super::connections::{Flow, Phase};
 use crate::shard::{At, Shard};
 
@@ -96,9 +97,11 @@ impl Shard {
         connection.deadline = Some(self.now + LINGER_MS);
     }
 
-    /// Ends a channel: consumers first, so that what goes back is not delivered to them again.
+    /// Ends a channel: unacked messages go back first, and to others, as the channel is no longer
+    /// there to take them; then its consumers leave. A single active consumer is so followed by one
+    /// that finds the queue in its old order.
     pub(crate) fn teardown_channel(&mut self, at: At) {
-        let Some(channel) = self.connections.table[at.conn].channels.remove(&at.channel) else {
+        let Some(mut channel) = self.connections.table[at.conn].channels.remove(&at.channel) else {
             return;
         };
         if channel.mode == Mode::Open {
@@ -106,19 +109,17 @@ impl Shard {
             self.connections.counters.channels -= 1;
         }
         let mut handles = Vec::new();
-        self.release(at, *channel, &mut handles);
+        self.take_unacked(at, &mut channel, &mut handles);
         self.requeue(&handles);
+        self.release(at, *channel);
     }
 
-    fn release(
+    fn take_unacked(
         &mut self,
         at: At,
-        mut channel: super::channel::Channel,
-        handles: &mut Vec<(broker::Handle, Option<broker::ConsumerKey>)>,
+        channel: &mut Channel,
+        handles: &mut Vec<(Handle, Option<ConsumerKey>)>,
     ) {
-        for (index, consumer) in std::mem::take(&mut channel.consumers) {
-            self.cancel_consumer(at, index, Some(&consumer));
-        }
         if let Some(transaction) = channel.transaction.take() {
             for ((tag, unacked), _) in transaction.settled {
                 channel.unacked.restore(tag, unacked);
@@ -127,6 +128,12 @@ impl Shard {
         channel.unacked.take_through(u64::MAX, |_, unacked| {
             handles.push((unacked.handle, self.key(at, unacked.consumer)));
         });
+    }
+
+    fn release(&mut self, at: At, channel: Channel) {
+        for (index, consumer) in &channel.consumers {
+            self.cancel_consumer(at, *index, Some(consumer));
+        }
         if channel.publishes {
             self.connections.counters.publishers -= 1;
         }
@@ -134,15 +141,18 @@ impl Shard {
 
     /// Ends all channels and deletes the connection's exclusive queues.
     pub(crate) fn teardown_channels(&mut self, conn: usize) {
-        let channels = std::mem::take(&mut self.connections.table[conn].channels);
+        let mut channels = std::mem::take(&mut self.connections.table[conn].channels);
         let open = channels.values().filter(|channel| channel.mode == Mode::Open).count() as u64;
         self.connections.counters.channels_closed += open;
         self.connections.counters.channels -= open;
         let mut handles = Vec::new();
-        for (number, channel) in channels {
-            self.release(At { conn, channel: number }, *channel, &mut handles);
+        for (number, channel) in &mut channels {
+            self.take_unacked(At { conn, channel: *number }, channel, &mut handles);
         }
         self.requeue(&handles);
+        for (number, channel) in channels {
+            self.release(At { conn, channel: number }, *channel);
+        }
         let id = self.connections.table[conn].id;
         if self.connections.table[conn].session.is_some() {
             let (broker, mut cx) = self.parts();

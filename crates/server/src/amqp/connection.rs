@@ -16,6 +16,8 @@ use crate::shard::{At, Shard};
 
 /// Log backlog beyond which publishers are not read: 64 MiB.
 pub(crate) const BACKLOG_BYTES_MAX: usize = 64 << 20;
+/// How long a peer that sent something else than frames has to read why: 3 s, as with RabbitMQ.
+const FRAME_ERROR_MS: u64 = 3000;
 
 impl Shard {
     /// Handles what was read, and keeps the bytes of an incomplete frame for later.
@@ -41,11 +43,8 @@ impl Shard {
                 held.drain(..used);
             }
         }
-        let used = if self.connections.table[conn].park.is_some() {
-            0
-        } else {
-            self.frames(conn, bytes)
-        };
+        let used =
+            if self.connections.table[conn].park.is_some() { 0 } else { self.frames(conn, bytes) };
         held.extend_from_slice(&bytes[used..]);
         self.connections.table[conn].input = held;
         self.end_of_input(conn);
@@ -100,13 +99,18 @@ impl Shard {
                     match self.frame(conn, &frame) {
                         Flow::Continue => {}
                         Flow::Parked => return at,
+                        // Our close may have its answer behind frames that were under way.
+                        Flow::Stop if self.connections.table[conn].phase == Phase::Closing => {}
                         Flow::Stop => return bytes.len(),
                     }
                 }
                 Err(error) => {
                     let error = AmqpError::new(error.reply_code(), error.to_string());
                     self.close_connection(conn, &error);
-                    self.connections.table[conn].frame_max = 0;
+                    // Where the next frame begins is unknown, so the answer may not be found.
+                    let connection = &mut self.connections.table[conn];
+                    connection.frame_max = 0;
+                    connection.deadline = Some(self.now + FRAME_ERROR_MS);
                     return bytes.len();
                 }
             }
@@ -207,8 +211,7 @@ impl Shard {
             let text = "expected 'channel.open'";
             return Err(AmqpError::new(ReplyCode::ChannelError, text).at(ids));
         }
-        let method =
-            Method::decode(payload).map_err(|error| Method::refusal(payload, error))?;
+        let method = Method::decode(payload).map_err(|error| Method::refusal(payload, error))?;
         let handled = if at.channel == 0 {
             self.connection_method(at.conn, &method)
         } else {
@@ -253,8 +256,7 @@ impl Shard {
     }
 
     fn hold_publish(&mut self, at: At, owned: OwnedPublish) {
-        if let Some(transaction) =
-            self.channel(at).and_then(|channel| channel.transaction.as_mut())
+        if let Some(transaction) = self.channel(at).and_then(|channel| channel.transaction.as_mut())
         {
             transaction.publishes.push(owned);
         }
@@ -270,7 +272,8 @@ impl Shard {
                 Ok(Flow::Continue)
             }
             other => {
-                let text = format!("unexpected method in connection state running: {}", other.name());
+                let text =
+                    format!("unexpected method in connection state running: {}", other.name());
                 let code = if other.id().0 == 10 {
                     ReplyCode::ChannelError
                 } else {
@@ -285,7 +288,10 @@ impl Shard {
         match method {
             Method::ChannelOpen(_) => self.open_channel(at),
             Method::ChannelClose(_) => {
-                self.teardown_channel(at);
+                // When closes cross, the number stays taken until ours is answered too.
+                if self.channel(at).is_some_and(|channel| channel.mode == Mode::Open) {
+                    self.teardown_channel(at);
+                }
                 self.send(at, &Method::ChannelCloseOk(ChannelCloseOk {}));
                 Ok(Flow::Continue)
             }

@@ -108,8 +108,8 @@ impl Shard {
                 return Err(AmqpError::new(ReplyCode::UnexpectedFrame, text));
             }
         }
-        let method = Method::decode(frame.payload)
-            .map_err(|error| Method::refusal(frame.payload, error))?;
+        let method =
+            Method::decode(frame.payload).map_err(|error| Method::refusal(frame.payload, error))?;
         let ids = method.id();
         match (self.connections.table[conn].phase, &method) {
             (_, Method::ConnectionClose(_)) => Ok(self.peer_closes(conn)),
@@ -119,7 +119,8 @@ impl Shard {
                 self.open(conn, open).map_err(|error| error.at(ids))
             }
             (phase, other) => {
-                let text = format!("unexpected method in connection state {phase:?}: {}", other.name());
+                let text =
+                    format!("unexpected method in connection state {phase:?}: {}", other.name());
                 Err(AmqpError::new(ReplyCode::ChannelError, text).at(ids))
             }
         }

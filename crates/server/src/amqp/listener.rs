@@ -29,7 +29,9 @@ pub(crate) async fn accept(shard: Rc<RefCell<Shard>>, listener: TcpListener, tls
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
-                tracing::error!("cannot accept a connection: {error}; is the limit on open files too low?");
+                tracing::error!(
+                    "cannot accept a connection: {error}; is the limit on open files too low?"
+                );
                 tokio::time::sleep(EXHAUSTED).await;
                 continue;
             }

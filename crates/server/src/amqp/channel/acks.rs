@@ -20,13 +20,7 @@ pub(crate) type Settled = (u64, Unacked);
 
 impl Shard {
     /// `basic.ack`, `basic.nack` and `basic.reject`.
-    pub(crate) fn settle(
-        &mut self,
-        at: At,
-        tag: u64,
-        multiple: bool,
-        verdict: Verdict,
-    ) -> Handled {
+    pub(crate) fn settle(&mut self, at: At, tag: u64, multiple: bool, verdict: Verdict) -> Handled {
         let Some(channel) = self.channel(at) else { return Ok(Flow::Continue) };
         if !multiple {
             let unacked = channel.unacked.take(tag).ok_or_else(|| unknown_tag(tag))?;

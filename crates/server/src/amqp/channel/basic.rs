@@ -12,7 +12,7 @@ use amqp::method::{
 use broker::{Consume, Publish, RouteCache};
 use store::Pos;
 
-use super::content::{BASIC_PUBLISH, OwnedPublish};
+use super::content::BASIC_PUBLISH;
 use super::unacked::{BY_GET, Unacked};
 use super::{Channel, Consumer, confirms::Confirms};
 use crate::amqp::connections::{Flow, Handled};
@@ -22,21 +22,6 @@ use crate::shard::{At, Shard};
 const REPLY_TO: &str = "amq.rabbitmq.reply-to";
 
 impl Shard {
-    /// A publish whose content is complete: at once, or held back by a transaction.
-    pub(crate) fn published(
-        &mut self,
-        at: At,
-        publish: &Publish<'_>,
-        owned: impl FnOnce() -> OwnedPublish,
-    ) -> Result<(), AmqpError> {
-        let Some(channel) = self.channel(at) else { return Ok(()) };
-        if let Some(transaction) = &mut channel.transaction {
-            transaction.publishes.push(owned());
-            return Ok(());
-        }
-        self.publish(at, publish).map(drop)
-    }
-
     /// Routes a message; returns the group commit that makes it durable.
     pub(crate) fn publish(&mut self, at: At, publish: &Publish<'_>) -> Result<Pos, AmqpError> {
         let Some(session) = self.session(at.conn) else { return Ok(0) };
@@ -178,9 +163,9 @@ impl Shard {
             self.serial += 1;
             return Ok(format!("amq.ctag-{}", crate::amqp::unique_name(self.seed, self.serial)));
         }
-        let taken = self.channel(at).is_some_and(|channel| {
-            channel.consumer_by_tag(asked.as_bytes()).is_some()
-        });
+        let taken = self
+            .channel(at)
+            .is_some_and(|channel| channel.consumer_by_tag(asked.as_bytes()).is_some());
         if taken {
             let text = format!("attempt to reuse consumer tag '{asked}'");
             return Err(AmqpError::new(ReplyCode::NotAllowed, text));

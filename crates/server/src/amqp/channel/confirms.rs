@@ -7,9 +7,14 @@ use store::Pos;
 
 /// A stretch of sequence numbers that ends at `last`.
 enum Stretch {
-    Ack { last: u64, pos: Pos },
+    Ack {
+        last: u64,
+        pos: Pos,
+    },
     /// A single refused number.
-    Nack { number: u64 },
+    Nack {
+        number: u64,
+    },
 }
 
 /// Confirms in order. They go out in the order of publishing, as `multiple` where that is possible.
@@ -47,7 +52,8 @@ impl Confirms {
     }
 
     /// How many publishes have no answer yet.
-    pub(crate) fn unconfirmed(&self) -> u64 {
+    #[cfg(test)]
+    fn unconfirmed(&self) -> u64 {
         self.next - self.answered
     }
 

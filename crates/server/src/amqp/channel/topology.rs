@@ -49,8 +49,7 @@ impl Shard {
         let arguments = bind.arguments.decode().map_err(malformed)?;
         let (broker, mut cx) = self.parts();
         let (destination, source, key) = (bind.destination, bind.source, bind.routing_key);
-        let pos =
-            broker.exchange_bind(&mut cx, &session, destination, source, key, &arguments)?;
+        let pos = broker.exchange_bind(&mut cx, &session, destination, source, key, &arguments)?;
         self.answer(at, bind.no_wait, pos, &Method::ExchangeBindOk(ExchangeBindOk {}))
     }
 

@@ -56,10 +56,9 @@ impl Shard {
         let transaction = self.channel(at).and_then(|channel| channel.transaction.as_mut());
         match transaction {
             Some(transaction) => Ok(std::mem::take(transaction)),
-            None => Err(AmqpError::new(
-                ReplyCode::PreconditionFailed,
-                "channel is not transactional",
-            )),
+            None => {
+                Err(AmqpError::new(ReplyCode::PreconditionFailed, "channel is not transactional"))
+            }
         }
     }
 }

@@ -27,7 +27,8 @@ pub(crate) struct UnackedList {
 }
 
 impl UnackedList {
-    pub(crate) fn len(&self) -> usize {
+    #[cfg(test)]
+    fn len(&self) -> usize {
         self.live
     }
 
