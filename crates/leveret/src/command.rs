@@ -99,4 +99,4 @@ data_dir in leveret.toml. A flag wins over the environment, that over conf.d/*.t
 leveret.toml.
 
 Exit codes: 0 stopped cleanly, 64 wrong command line, 65 damaged data, 69 address not available,
-70 defect, 74 input/output error, 75 data directory in use, 78 wrong setting.";
+74 input/output error, 75 data directory in use, 78 wrong setting, 130 or 143 second signal.";

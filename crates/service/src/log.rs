@@ -1,5 +1,8 @@
 //! Logging to stderr, as text or JSON, one event a line.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::io::IsTerminal;
 

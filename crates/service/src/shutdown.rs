@@ -146,8 +146,6 @@ pub enum Exit {
     Data,
     /// An address to listen on cannot be had.
     Unavailable,
-    /// A defect of the program.
-    Internal,
     /// The operating system refused to read or write something.
     Io,
     /// Another process uses the data directory: trying again later may help.
@@ -162,12 +160,11 @@ pub enum Exit {
 
 impl Exit {
     /// Every way to end, by code.
-    pub const ALL: [Exit; 10] = [
+    pub const ALL: [Exit; 9] = [
         Exit::Clean,
         Exit::Usage,
         Exit::Data,
         Exit::Unavailable,
-        Exit::Internal,
         Exit::Io,
         Exit::Busy,
         Exit::Config,
@@ -182,7 +179,6 @@ impl Exit {
             Exit::Usage => 64,
             Exit::Data => 65,
             Exit::Unavailable => 69,
-            Exit::Internal => 70,
             Exit::Io => 74,
             Exit::Busy => 75,
             Exit::Config => 78,
@@ -198,7 +194,6 @@ impl Exit {
             Exit::Usage => "the command line is wrong",
             Exit::Data => "stored data is damaged or of an unknown version",
             Exit::Unavailable => "an address to listen on cannot be had",
-            Exit::Internal => "a defect of the program",
             Exit::Io => "the operating system refused to read or write something",
             Exit::Busy => "another process uses the data directory",
             Exit::Config => "a setting is wrong",

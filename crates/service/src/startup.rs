@@ -8,8 +8,12 @@ use std::net::SocketAddr;
 pub const COMPLETE: &str = "Server startup complete";
 
 /// Says that `protocol` (`amqp`, `amqps`, `metrics`) is served at `address`, its real port included.
+/// For `amqps` also in RabbitMQ's words, which Testcontainers waits for.
 pub fn listening(protocol: &str, address: SocketAddr) {
     print(format_args!("listening on {protocol} {address}"));
+    if protocol == "amqps" {
+        print(format_args!("started TLS (SSL) listener on {address}"));
+    }
 }
 
 /// Says that every listener answers. To be called once.

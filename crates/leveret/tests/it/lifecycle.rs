@@ -6,6 +6,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::broker::{Broker, eventually};
 use crate::cli::{leveret, output, stderr, stdout};
+use crate::client::Client;
 
 fn signal(broker: &Broker, signal: Signal) {
     kill_process(Pid::from_raw(broker.pid().cast_signed()).unwrap(), signal).unwrap();
@@ -36,6 +37,19 @@ fn sigterm_and_sigint_stop_cleanly_and_sighup_does_nothing() {
     broker.launch();
     signal(&broker, Signal::INT);
     assert_eq!(broker.ended().code(), Some(0));
+}
+
+/// A client that does not answer our close keeps the first signal waiting.
+#[test]
+fn a_second_signal_ends_at_once_and_names_itself_in_the_exit_code() {
+    for (last, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let mut broker = Broker::start();
+        let _silent = Client::connect(&broker);
+        broker.ask_to_stop();
+        eventually("the drain is logged", || broker.stderr().contains("SIGTERM: draining"));
+        signal(&broker, last);
+        assert_eq!(broker.ended().code(), Some(code));
+    }
 }
 
 #[test]

@@ -1,0 +1,20 @@
+//! The `leveret` binary from outside: its command line, its start and stop, and AMQP over sockets.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helper functions too")]
+
+mod broker;
+mod client;
+
+mod abuse;
+mod cli;
+mod closing;
+mod consumers;
+mod declaring;
+mod handshake;
+mod lifecycle;
+mod lifetimes;
+mod refusals;
+mod routing;
+mod settings_page;
+mod settling;
+mod transactions;
