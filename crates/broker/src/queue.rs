@@ -150,7 +150,7 @@ pub struct Queue {
     /// Counters for metrics.
     pub stats: QueueStats,
     ready: Ready,
-    /// None as long as nobody ever consumed: most of a hundred thousand queues never see a consumer.
+    /// None as long as nobody consumes: most of a hundred thousand queues have no consumer.
     consumers: Option<Box<Consumers>>,
     expiry: Expiry,
     unacked: u64,

@@ -96,6 +96,8 @@ pub(super) struct Consumers {
     exclusive: bool,
     single_active: bool,
     active: u32,
+    /// Who was credited last: most often the next one too, which spares a look into `by_key`.
+    recent: u32,
     orders: u64,
 }
 
@@ -109,6 +111,7 @@ impl Consumers {
             exclusive: false,
             single_active,
             active: NIL,
+            recent: NIL,
             orders: 0,
         }
     }
@@ -251,7 +254,14 @@ impl Consumers {
     /// One of its deliveries was settled or came back.
     #[inline]
     pub(super) fn credit(&mut self, key: ConsumerKey) {
-        let Some(&at) = self.by_key.get(&key) else { return };
+        let at = match self.slots.get(self.recent as usize) {
+            Some(consumer) if consumer.spec.key == key => self.recent,
+            _ => match self.by_key.get(&key) {
+                Some(&at) => at,
+                None => return,
+            },
+        };
+        self.recent = at;
         let consumer = &mut self.slots[at as usize];
         consumer.unacked = consumer.unacked.saturating_sub(1);
         if !consumer.linked {

@@ -52,6 +52,9 @@ impl Queue {
             self.expiry.used = cx.now;
             self.pump(cx, out);
         }
+        if was_last {
+            self.consumers = None;
+        }
         Cancelled { existed, was_last }
     }
 

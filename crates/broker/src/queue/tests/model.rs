@@ -10,8 +10,8 @@ use crate::queue::args::{Overflow, QueueArgs};
 
 const SCRIPTS: u64 = 400;
 const LINES: usize = 150;
-/// One script in so many has crashes: opening a store syncs, which takes longer than the rest of a script.
-const CRASHING: u64 = 10;
+/// One script in so many has crashes: a recovery takes longer than a script.
+const CRASHING: u64 = 8;
 
 #[derive(Clone)]
 struct Msg {

@@ -109,3 +109,35 @@ fn unreadable_message_does_not_stop_those_behind_it_from_expiring() {
     assert_eq!(rig.run("at 10"), "dead a expired, dead b expired");
     assert_eq!(rig.queue.stats.corrupt, 1);
 }
+
+/// Most of it is in sealed files by then, where a message is a bit to the store.
+#[test]
+fn long_backlog_keeps_order_and_counts() {
+    let mut rig = Rig::new("");
+    let names: Vec<String> = (0..2000).map(|n| format!("m{n}")).collect();
+    for some in names.chunks(100) {
+        rig.run(&format!("publish {} size=1500", some.join(" ")));
+        rig.run("sync");
+    }
+    assert_eq!(rig.run("count"), "2000 ready, 0 unacked");
+    let gets = |rig: &mut Rig, count: usize, again: &str| {
+        for name in &names[..count] {
+            let left = rig.queue.ready() - 1;
+            assert_eq!(rig.run("get"), format!("{name}{again}, +{left}"));
+        }
+    };
+    gets(&mut rig, 1000, "");
+    rig.run(&format!("requeue {}", names[..1000].join(" ")));
+    rig.run("sync");
+    gets(&mut rig, 1000, "*");
+    let odd: Vec<&str> = names[..1000].iter().skip(1).step_by(2).map(String::as_str).collect();
+    rig.run(&format!("ack {}", odd.join(" ")));
+    rig.run("sync");
+    rig.run("crash");
+    assert_eq!(rig.run("count"), "1500 ready, 0 unacked");
+    let even = names[..1000].iter().step_by(2);
+    for name in even.chain(&names[1000..]) {
+        let left = rig.queue.ready() - 1;
+        assert_eq!(rig.run("get no-ack"), format!("{name}*, +{left}"));
+    }
+}

@@ -9,21 +9,21 @@
 //! ack a b | reject a b | requeue a b          what consumers or gets hold
 //! get | get no-ack                            => a, +3 (so many still wait)
 //! purge | delete | at 500 (ticks as often as the deadline says) | count | deadline
-//! restart | crash | damage a (crash, and the bytes of a's body are not what they were)
+//! sync (the store's turn) | restart | crash | damage a (crash, and the bytes of a's body are not what they were)
 //! ```
 //!
 //! `c<a` is a delivery, `c<a*` one with redelivered, `dead a reason` a dead letter.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use amqp::content::Properties;
 use amqp::value::{Table, Value};
-use store::vfs::disk::Disk;
+use store::vfs::faulty::Faulty;
+use store::vfs::{Open, Vfs};
 use store::{Options, Recovered, Store};
 
 use crate::message::Message;
@@ -108,39 +108,14 @@ fn names<'a>(words: &[&'a str]) -> Vec<&'a str> {
     words.iter().filter(|word| !word.contains('=')).copied().collect()
 }
 
-/// A directory that goes when the test ends.
-struct Dir(PathBuf);
-
-impl Dir {
-    fn new() -> Dir {
-        use std::sync::atomic::{AtomicU32, Ordering};
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let n = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("queue-test-{}-{n}", std::process::id()));
-        Dir(path)
-    }
-}
-
-impl Drop for Dir {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-fn files(dir: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(dir).expect("a directory");
-    let paths = entries.map(|entry| entry.expect("an entry").path());
-    paths.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
-}
-
-fn open(dir: &Path) -> (Store, Recovered) {
+fn open(vfs: &Faulty) -> (Store, Recovered) {
     let options = Options {
         inline: true,
         wal_file_bytes: 1 << 20,
         chunk_bytes: 1 << 16,
         ..Options::default()
     };
-    Store::open(Arc::new(Disk), dir, options).expect("a test's own directory")
+    Store::open(Arc::new(vfs.clone()), Path::new("/data"), options).expect("a sound disk")
 }
 
 fn spec(arguments: &Table, now: Millis) -> QueueSpec {
@@ -166,19 +141,18 @@ pub(super) struct Rig {
     out: Outbox,
     pub(super) now: Millis,
     arguments: Table,
-    // After the store, which holds its lock.
-    dir: Dir,
+    vfs: Faulty,
 }
 
 impl Rig {
     pub(super) fn new(arguments: &str) -> Rig {
         let arguments = table(arguments);
-        let dir = Dir::new();
-        let (mut store, _) = open(&dir.0);
+        let vfs = Faulty::new(1);
+        let (mut store, _) = open(&vfs);
         let now = 1_000_000;
         let queue = Queue::new(spec(&arguments, now), &mut store);
         let sink = Recorder::default();
-        Rig { queue, store: Some(store), sink, out: Outbox::default(), now, arguments, dir }
+        Rig { queue, store: Some(store), sink, out: Outbox::default(), now, arguments, vfs }
     }
 
     /// Another queue in the same store, at time 0.
@@ -197,10 +171,15 @@ impl Rig {
         let words: Vec<&str> = line.split_whitespace().collect();
         let (&command, rest) = words.split_first().expect("a command");
         match command {
-            "publish" => names(rest).iter().for_each(|name| self.publish(name, rest)),
+            "publish" => {
+                let options: Vec<&str> =
+                    rest.iter().filter(|word| word.contains('=')).copied().collect();
+                names(rest).iter().for_each(|name| self.publish(name, &options));
+            }
             "consume" => self.consume(rest),
             "get" => self.get(rest.contains(&"no-ack")),
             "restart" | "crash" => self.restart(command == "restart"),
+            "sync" => self.sync(),
             "damage" => self.damage(rest[0]),
             "at" => self.at(rest[0].parse().expect("a time")),
             "block" => {
@@ -276,9 +255,8 @@ impl Rig {
         let Rig { queue, store, sink, out, now, .. } = self;
         let store = store.as_mut().expect("open");
         let mut body = name.to_owned();
-        while body.len() < option(words, "size").unwrap_or(0) {
-            body.push('.');
-        }
+        let size: usize = option(words, "size").unwrap_or(0);
+        body.extend(std::iter::repeat_n('.', size.saturating_sub(name.len())));
         let m = Message {
             exchange: b"",
             routing_key: b"q",
@@ -388,8 +366,9 @@ impl Rig {
             store.submit();
             store.poll();
             drop(store);
+            self.vfs.kill();
         }
-        let (mut store, recovered) = open(&self.dir.0);
+        let (mut store, recovered) = open(&self.vfs);
         assert_eq!(recovered.clean, clean);
         let found = lanes.iter().map(|(level, id)| {
             let lane = recovered.lanes.iter().find(|lane| lane.lane == *id);
@@ -401,23 +380,31 @@ impl Rig {
         self.sink.refusing.clear();
     }
 
+    /// The end of a turn: what the server does with the store.
+    fn sync(&mut self) {
+        let store = self.store.as_mut().expect("open");
+        store.submit();
+        if store.poll().checkpoint_due {
+            store.checkpoint(Vec::new());
+        }
+    }
+
     /// Changes a message on disk, after the recovery that would have met it.
     fn damage(&mut self, name: &str) {
         self.restart(false);
         let mut found = 0;
-        for path in files(&self.dir.0) {
-            let mut bytes = std::fs::read(&path).expect("reads");
-            let hits = bytes.windows(name.len()).enumerate();
-            let hits: Vec<usize> =
-                hits.filter(|(_, w)| *w == name.as_bytes()).map(|(at, _)| at).collect();
-            if hits.is_empty() {
+        for (path, len) in self.vfs.files() {
+            if path.parent() == Some(Path::new("/data")) {
                 continue;
             }
-            hits.iter().for_each(|at| bytes[*at] ^= 1);
-            found += hits.len();
-            // In place: the store has the file open.
-            let file = std::fs::OpenOptions::new().write(true).open(&path);
-            file.and_then(|mut file| file.write_all(&bytes)).expect("writes");
+            let mut bytes = vec![0; len as usize];
+            let file = self.vfs.open(&path, Open::Read).expect("opens");
+            file.read_at(&mut bytes, 0).expect("reads");
+            let hits = bytes.windows(name.len()).enumerate();
+            for (at, _) in hits.filter(|(_, window)| *window == name.as_bytes()) {
+                self.vfs.flip(&path, at as u64, 0);
+                found += 1;
+            }
         }
         assert!(found > 0, "the message is in a file");
     }
