@@ -13,7 +13,7 @@ use crate::process::{self, Running};
 const START: Duration = Duration::from_secs(60);
 
 /// Cargo's profile for what peers run against.
-const PROFILE: &str = "peers";
+const PROFILE: &str = "near-release";
 
 /// Which broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +76,14 @@ impl Broker {
         }
     }
 
+    /// Sends SIGKILL to the broker's process.
+    pub(crate) fn kill(mut self) -> Result<()> {
+        match &mut self {
+            Self::Leveret(leveret) => leveret.server.kill().map(drop),
+            Self::Oracle(oracle) => oracle.kill(),
+        }
+    }
+
     /// The process whose CPU time and memory count.
     pub(crate) fn pid(&self) -> Result<u32> {
         match self {
@@ -85,9 +93,12 @@ impl Broker {
     }
 }
 
-/// The binary that peers and crash tests run.
+/// Names a binary that is used as it is, instead of one that is built here.
+pub(crate) const PATH_VARIABLE: &str = "XTASK_LEVERET";
+
+/// The binary that is tested.
 pub(crate) fn leveret_path() -> PathBuf {
-    match std::env::var_os("LEVERET_BINARY") {
+    match std::env::var_os(PATH_VARIABLE) {
         Some(path) => path.into(),
         None => process::target().join(PROFILE).join("leveret"),
     }
@@ -95,17 +106,22 @@ pub(crate) fn leveret_path() -> PathBuf {
 
 /// Builds [`leveret_path`] with [`PROFILE`]: optimised, but quick to build.
 pub(crate) fn build() -> Result<()> {
-    if std::env::var_os("LEVERET_BINARY").is_some() {
-        return Ok(());
+    build_with(PROFILE).map(drop)
+}
+
+/// Builds what users run; for measurements.
+pub(crate) fn build_release() -> Result<PathBuf> {
+    build_with("release")
+}
+
+fn build_with(profile: &str) -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os(PATH_VARIABLE) {
+        return Ok(path.into());
     }
-    process::check(Command::new(crate::peers::cargo()).args([
-        "build",
-        "--quiet",
-        "--package",
-        "leveret",
-        "--profile",
-        PROFILE,
-    ]))
+    let mut command = Command::new(crate::peers::cargo());
+    command.args(["build", "--quiet", "--package", "leveret", "--profile", profile]);
+    process::check(command.current_dir(process::root()))?;
+    Ok(process::target().join(profile).join("leveret"))
 }
 
 /// How to start Leveret.

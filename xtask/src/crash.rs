@@ -36,14 +36,14 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     let options = Options::parse(args)?;
     peers::install()?;
     broker::build()?;
-    namespace::run_here("crash", &options.to_args().each_ref().map(String::as_str))
+    namespace::run_here("crash", &options.to_args().each_ref().map(String::as_str), &[])
 }
 
 /// Runs rounds for the test command: how many parts passed and failed.
 pub(crate) fn rounds(rounds: u32, seed: Option<u64>) -> Result<(usize, usize)> {
     let options = Options { rounds, seed: seed.unwrap_or_else(fresh_seed), kind: String::new() };
     let all = usize::try_from(rounds)? + EXTRAS.len();
-    let done = namespace::run_here("crash", &options.to_args().each_ref().map(String::as_str));
+    let done = namespace::run_here("crash", &options.to_args().each_ref().map(String::as_str), &[]);
     match done {
         Ok(()) => Ok((all, 0)),
         Err(error) => {

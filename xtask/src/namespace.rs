@@ -4,6 +4,7 @@
 //! a network namespace that has nothing but loopback. The process namespace ends everything that
 //! was started in it, daemons included, when the part ends or its parent dies.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -26,9 +27,9 @@ pub(crate) fn run(part: &str, args: &[&str], log: &Path, limit: Duration) -> Res
     Ok(())
 }
 
-/// The same with the terminal's output and no limit.
-pub(crate) fn run_here(part: &str, args: &[&str]) -> Result<()> {
-    process::check(&mut command(part, args)?)
+/// The same with the terminal's output, no limit, and more variables.
+pub(crate) fn run_here(part: &str, args: &[&str], variables: &[(&str, &OsStr)]) -> Result<()> {
+    process::check(command(part, args)?.envs(variables.iter().copied()))
 }
 
 fn command(part: &str, args: &[&str]) -> Result<Command> {
@@ -55,6 +56,7 @@ pub(crate) fn inside(args: &[String]) -> Result<()> {
     match part.as_str() {
         "suite" => crate::suite::inside(rest),
         "crash" => crate::crash::inside(rest),
+        "bench" => crate::bench::inside(rest),
         other => bail!("no part {other}"),
     }
 }

@@ -69,6 +69,12 @@ impl Oracle {
         process::output(self.setup.command("rabbitmqctl").args(args))
     }
 
+    /// Sends SIGKILL to the virtual machine; its folder stays.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        process::signal(self.pid()?, rustix::process::Signal::KILL)?;
+        self.server.wait(Duration::from_secs(20)).map(drop)
+    }
+
     /// The process id of the virtual machine, whose CPU time counts.
     pub(crate) fn pid(&self) -> Result<u32> {
         let text = std::fs::read_to_string(self.setup.dir.join("pid")).context("pid file")?;

@@ -35,8 +35,6 @@ pub(crate) struct Story {
     seqs: [AtomicU32; PUBLISHERS as usize],
     /// Ends publishers, then consumers, without a crash.
     pub stop: AtomicBool,
-    /// Whether a publisher was told that it is blocked.
-    pub blocked: AtomicBool,
 }
 
 impl Story {
@@ -46,7 +44,6 @@ impl Story {
             ledger: Mutex::default(),
             seqs: Default::default(),
             stop: AtomicBool::new(false),
-            blocked: AtomicBool::new(false),
         }
     }
 
@@ -116,10 +113,7 @@ impl Story {
                         // Refused: it may be in the queue or not, as if the answer were lost.
                         unconfirmed.retain(|(t, _)| *t != tag && !(multiple && *t < tag));
                     }
-                    Event::Blocked(_) => {
-                        self.blocked.store(true, Ordering::Relaxed);
-                        blocked = true;
-                    }
+                    Event::Blocked(_) => blocked = true,
                     Event::Unblocked => blocked = false,
                     Event::Closed(reason) => bail!("closed: {reason}"),
                     Event::Delivery(_) | Event::Method(..) => {}
