@@ -89,8 +89,6 @@ pub struct Exchange {
     pub spec: ExchangeSpec,
     /// Where messages go that reach nothing; need not exist.
     pub alternate: Option<Rc<str>>,
-    /// Messages published to it.
-    pub published_in: u64,
     matcher: Matcher,
     /// The routing round that visited it last, so that cycles of exchanges end.
     pub(crate) visited: u64,
@@ -116,7 +114,7 @@ impl Exchange {
         };
         let alternate =
             spec.arguments.get(ALTERNATE_EXCHANGE).and_then(Value::as_str).map(Rc::from);
-        Exchange { spec, alternate, published_in: 0, matcher, visited: 0 }
+        Exchange { spec, alternate, matcher, visited: 0 }
     }
 
     /// Why the type does not take a binding with these arguments.

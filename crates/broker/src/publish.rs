@@ -360,16 +360,20 @@ fn reply_name<'a>(exchange: &[u8], key: &'a [u8]) -> Option<&'a str> {
     str::from_utf8(key).ok()
 }
 
-/// Milliseconds of an `expiration`: decimal digits, at most ten years, as RabbitMQ reads them.
+/// Milliseconds of an `expiration`: decimal digits, at most ten years. RabbitMQ takes a sign, too, if the number is not
+/// below zero.
 fn parse_expiration(text: &[u8]) -> Result<Millis, AmqpError> {
-    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    if digits == text.len() && (1..=18).contains(&digits) {
-        let ms = text.iter().fold(0, |ms, digit| ms * 10 + Millis::from(digit - b'0'));
-        if ms <= MILLIS_MAX {
-            return Ok(ms);
-        }
+    let number = |digits: &[u8]| {
+        let valid = (1..=18).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
+        valid.then(|| digits.iter().fold(0, |ms, digit| ms * 10 + Millis::from(digit - b'0')))
+    };
+    match text {
+        [b'-', digits @ ..] if number(digits) == Some(0) => Ok(0),
+        [b'+', digits @ ..] | digits => match number(digits) {
+            Some(ms) if ms <= MILLIS_MAX => Ok(ms),
+            _ => Err(bad_expiration(&String::from_utf8_lossy(text))),
+        },
     }
-    Err(bad_expiration(&String::from_utf8_lossy(text)))
 }
 
 /// RabbitMQ's Erlang terms for what is wrong.
@@ -377,15 +381,15 @@ fn parse_expiration(text: &[u8]) -> Result<Millis, AmqpError> {
 fn bad_expiration(text: &str) -> AmqpError {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let digits = unsigned.bytes().take_while(u8::is_ascii_digit).count();
+    let number = unsigned[..digits].trim_start_matches('0');
     let reason = if digits == 0 {
         "no_integer".to_owned()
     } else if digits < unsigned.len() {
         format!("{{leftover_string,\"{}\"}}", &unsigned[digits..])
     } else if text.starts_with('-') {
-        format!("{{value_negative,{text}}}")
+        format!("{{value_negative,-{number}}}")
     } else {
-        let number = unsigned.trim_start_matches('0');
-        format!("{{value_too_big,{}}}", if number.is_empty() { "0" } else { number })
+        format!("{{value_too_large,{number}}}")
     };
     AmqpError::new(ReplyCode::PreconditionFailed, format!("invalid expiration '{text}': {reason}"))
 }

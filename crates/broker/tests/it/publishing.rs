@@ -25,9 +25,11 @@ fn expirations_are_decimal_milliseconds() {
     check(
         "queue q                        => q 0 0
          publish '' q m ttl=0           => q
+         publish '' q m ttl=+0050       => q
+         publish '' q m ttl=-0          => q
          publish '' q m ttl=315360000000 => q
-         publish '' q m ttl=315360000001 => PRECONDITION_FAILED - invalid expiration '315360000001': {value_too_big,315360000001}
-         publish '' q m ttl=99999999999999999999999 => PRECONDITION_FAILED - invalid expiration '99999999999999999999999': {value_too_big,99999999999999999999999}
+         publish '' q m ttl=315360000001 => PRECONDITION_FAILED - invalid expiration '315360000001': {value_too_large,315360000001}
+         publish '' q m ttl=99999999999999999999999 => PRECONDITION_FAILED - invalid expiration '99999999999999999999999': {value_too_large,99999999999999999999999}
          publish '' q m ttl=1000ms      => PRECONDITION_FAILED - invalid expiration '1000ms': {leftover_string,\"ms\"}
          publish '' q m ttl=-1          => PRECONDITION_FAILED - invalid expiration '-1': {value_negative,-1}
          publish '' q m ttl=1.5         => PRECONDITION_FAILED - invalid expiration '1.5': {leftover_string,\".5\"}
