@@ -36,8 +36,8 @@ pub(crate) enum Job {
 
 /// What became of a job.
 pub(crate) enum Done {
-    /// The file is there and its name durable.
-    Prepared { id: u64, file: Arc<dyn File> },
+    /// The file is there and its name durable; its first `written` bytes were written before.
+    Prepared { id: u64, file: Arc<dyn File>, written: u64 },
     /// The chunk's bytes are in the file.
     ChunkWritten { chunk: u32, file: Arc<dyn File> },
     /// The segment is complete.
@@ -89,7 +89,13 @@ impl Context {
                 return None;
             }
             Job::Prepare { id, bytes, spare } => {
-                self.prepare(*id, *bytes, *spare).map(|file| Done::Prepared { id: *id, file })
+                // A spare one was a log before, and is taken for a full one.
+                let written = if spare.is_some() { *bytes } else { 0 };
+                self.prepare(*id, *bytes, *spare).map(|file| Done::Prepared {
+                    id: *id,
+                    file,
+                    written,
+                })
             }
             Job::WriteChunk { chunk, id, file, at, bytes } => self
                 .write_chunk(*id, file.clone(), *at, bytes)
@@ -126,14 +132,13 @@ impl Context {
 
     fn prepare(&self, id: u64, bytes: u64, spare: Option<u64>) -> io::Result<Arc<dyn File>> {
         let path = self.layout.data(Home::Wal, id);
-        let file = match spare {
+        match spare {
             Some(spare) => {
                 match self.vfs.rename(&self.layout.data(Home::Wal, spare), &path) {
                     // Tried again after a full disk: it has its new name.
                     Err(e) if e.kind() == io::ErrorKind::NotFound => {}
                     other => other?,
                 }
-                self.vfs.open(&path, Open::Write)?
             }
             None => {
                 let file = self.vfs.open(&path, Open::Create)?;
@@ -142,11 +147,10 @@ impl Context {
                     let _ = self.vfs.remove(&path);
                     return Err(e);
                 }
-                file
             }
-        };
+        }
         self.vfs.sync_dir(&self.layout.folder(Home::Wal))?;
-        Ok(file)
+        self.vfs.open(&path, Open::Log)
     }
 
     /// Writes transient records, which get their checksums only now.

@@ -17,8 +17,15 @@ use std::cell::UnsafeCell;
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 
+/// Chunks start on this boundary, so that they can be written past the page cache.
+const ALIGN: usize = 4096;
+
 /// Shared memory; see the module's argument.
-struct Buf(Box<[UnsafeCell<u8>]>);
+struct Buf {
+    bytes: Box<[UnsafeCell<u8>]>,
+    /// Bytes left out at the start for alignment.
+    skip: usize,
+}
 
 // SAFETY: references into the buffer are made only by `Chunk` and `Slice` under the rules above,
 // which keep written and readable ranges apart.
@@ -28,19 +35,28 @@ impl Buf {
     fn new(bytes: Box<[u8]>) -> Buf {
         // SAFETY: `UnsafeCell<u8>` has the layout of `u8`, and the box is owned, so no other
         // reference to its bytes exists.
-        Buf(unsafe { Box::from_raw(Box::into_raw(bytes) as *mut [UnsafeCell<u8>]) })
+        let bytes = unsafe { Box::from_raw(Box::into_raw(bytes) as *mut [UnsafeCell<u8>]) };
+        Buf { bytes, skip: 0 }
+    }
+
+    /// Zeroed bytes that start on an [`ALIGN`] boundary.
+    fn aligned(capacity: usize) -> Buf {
+        let mut buf = Buf::new(vec![0; capacity + ALIGN].into_boxed_slice());
+        buf.skip = buf.bytes.as_ptr().addr().next_multiple_of(ALIGN) - buf.bytes.as_ptr().addr();
+        buf
     }
 
     fn at(&self, offset: usize) -> *mut u8 {
-        assert!(offset <= self.0.len());
+        assert!(offset <= self.bytes.len() - self.skip);
         // SAFETY: within the allocation or one past its end, by the assertion.
-        unsafe { UnsafeCell::raw_get(self.0.as_ptr()).add(offset) }
+        unsafe { UnsafeCell::raw_get(self.bytes.as_ptr()).add(self.skip + offset) }
     }
 }
 
 /// A buffer and the right to append to it.
 pub(crate) struct Chunk {
     buf: Arc<Buf>,
+    capacity: usize,
     len: usize,
     hidden: Range<usize>,
 }
@@ -48,14 +64,13 @@ pub(crate) struct Chunk {
 impl Chunk {
     /// An empty chunk of `capacity` bytes. Pages are touched only when written.
     pub(crate) fn new(capacity: usize) -> Chunk {
-        let buf = Arc::new(Buf::new(vec![0; capacity].into_boxed_slice()));
-        Chunk { buf, len: 0, hidden: 0..0 }
+        Chunk { buf: Arc::new(Buf::aligned(capacity)), capacity, len: 0, hidden: 0..0 }
     }
 
     /// The same memory for new contents, when no slice of the old is left.
     pub(crate) fn reuse(mut self) -> Option<Chunk> {
         Arc::get_mut(&mut self.buf)?;
-        Some(Chunk { buf: self.buf, len: 0, hidden: 0..0 })
+        Some(Chunk { len: 0, hidden: 0..0, ..self })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -63,15 +78,15 @@ impl Chunk {
     }
 
     pub(crate) fn capacity(&self) -> usize {
-        self.buf.0.len()
+        self.capacity
     }
 
     /// The next `n` bytes, to be filled; they hold old contents. Readable after [`advance`].
     ///
     /// [`advance`]: Chunk::advance
     pub(crate) fn space(&mut self, n: usize) -> &mut [u8] {
-        assert!(n <= self.capacity() - self.len, "record does not fit its chunk");
-        // SAFETY: the range is inside the buffer and above `len`, where no slice reaches.
+        assert!(n <= self.capacity - self.len, "record does not fit its chunk");
+        // SAFETY: the range is inside the buffer (it has at least `capacity` bytes) and above `len`, where no slice reaches.
         unsafe { std::slice::from_raw_parts_mut(self.buf.at(self.len), n) }
     }
 

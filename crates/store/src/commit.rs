@@ -259,7 +259,7 @@ impl Store {
         let mut run: Option<(u32, usize, usize)> = None;
         for frame in &self.wal.closed {
             let meta = &self.chunks.slab[frame.chunk as usize];
-            if self.files[meta.file as usize].handle.is_none() || batch.bytes > BATCH_BYTES_MAX {
+            if self.files[meta.file as usize].log.is_none() || batch.bytes > BATCH_BYTES_MAX {
                 break;
             }
             taken += 1;
@@ -273,6 +273,14 @@ impl Store {
             }
         }
         self.push_run(&mut batch, run);
+        if let (Some(write), Some(frame)) =
+            (batch.writes.last_mut(), self.wal.closed[..taken].last())
+        {
+            let file = self.chunks.slab[frame.chunk as usize].file;
+            let file = &mut self.files[file as usize];
+            let end = write.at + write.slices.iter().map(|s| s.len() as u64).sum::<u64>();
+            write.zeros = file.zeros_after(end, batch.bytes, self.options.wal_file_bytes);
+        }
         self.wal.flying.clear();
         for frame in self.wal.closed.drain(..taken) {
             if self.wal.flying.last() != Some(&frame.chunk) {
@@ -293,9 +301,10 @@ impl Store {
             Some(write) if write.id == file.id => write.slices.push(slice),
             _ => batch.writes.push(FileWrite {
                 id: file.id,
-                file: file.handle.clone().expect("the caller checked the handle"),
+                file: file.log.clone().expect("the caller checked the handle"),
                 at: u64::from(meta.base) + start as u64,
                 slices: vec![slice],
+                zeros: 0,
             }),
         }
     }
@@ -362,9 +371,10 @@ impl Store {
         self.wal.file = next;
     }
 
-    pub(crate) fn prepared(&mut self, id: u64, file: Arc<dyn File>) {
+    pub(crate) fn prepared(&mut self, id: u64, file: Arc<dyn File>, written: u64) {
         if let Some((_, f)) = self.files.iter_mut().find(|(_, f)| f.id == id) {
-            f.handle = Some(file);
+            f.log = Some(file);
+            f.written = written;
         }
     }
 }

@@ -9,6 +9,7 @@ use slab::Slab;
 use crate::chunk::Chunk;
 use crate::segment::IndexEntry;
 use crate::vfs::File;
+use crate::wal::ZEROS;
 use crate::{LaneId, Pos};
 
 /// The folder a data file is in.
@@ -100,9 +101,13 @@ pub(crate) struct DataFile {
     pub(crate) id: u64,
     pub(crate) home: Home,
     pub(crate) state: State,
-    /// Open handle; `None` until the background thread has made the file, or while closed.
+    /// The handle that a log file is written by; `None` until the file has been made.
+    pub(crate) log: Option<Arc<dyn File>>,
+    /// The handle that it is read by, once it was.
     pub(crate) handle: Option<Arc<dyn File>>,
     pub(crate) index_handle: Option<Arc<dyn File>>,
+    /// Bytes of a log file whose blocks have been written since the file was made.
+    pub(crate) written: u64,
     /// Bytes given to chunks.
     pub(crate) used: u64,
     /// Number of the last frame in it.
@@ -132,8 +137,10 @@ impl DataFile {
             id,
             home,
             state: State::Open,
+            log: None,
             handle: None,
             index_handle: None,
+            written: 0,
             used: 0,
             last_frame: 0,
             first_frame: 0,
@@ -146,6 +153,16 @@ impl DataFile {
             live_before: 0,
             merging: false,
         }
+    }
+}
+
+impl DataFile {
+    /// How many zeros a batch of `bytes` that ends at `end` should write behind itself.
+    pub(crate) fn zeros_after(&mut self, end: u64, bytes: usize, file_bytes: u64) -> usize {
+        let fresh = end > self.written && bytes < ZEROS / 4;
+        let zeros = if fresh { file_bytes.saturating_sub(end).min(ZEROS as u64) } else { 0 };
+        self.written = self.written.max(end + zeros);
+        zeros as usize
     }
 }
 

@@ -141,7 +141,7 @@ impl Store {
                 let path = self.layout.data(Home::Wal, id);
                 let io = |e| OpenError::io(&path, e);
                 let file = self.vfs.open(&path, Open::Write).map_err(io)?;
-                let len = file.len().map_err(io)?;
+                let len = file.size().map_err(io)?;
                 Ok(LogFile { id, path: path.clone(), file, len })
             })
             .collect()
@@ -261,7 +261,10 @@ impl Store {
             done = context.run(job);
         }
         match done {
-            Some(Done::Prepared { file: handle, .. }) => file.handle = Some(handle),
+            Some(Done::Prepared { file: log, written, .. }) => {
+                file.log = Some(log);
+                file.written = written;
+            }
             Some(Done::Fatal { error, .. }) => return Err(OpenError::io(path, error)),
             _ => return Err(OpenError::io(path, std::io::ErrorKind::StorageFull.into())),
         }
@@ -277,7 +280,7 @@ impl Store {
                 return Err(OpenError::io(path, std::io::ErrorKind::StorageFull.into()));
             }
         }
-        match self.vfs.open(&self.layout.ballast(), Open::Read).and_then(|f| f.len()) {
+        match self.vfs.open(&self.layout.ballast(), Open::Read).and_then(|f| f.size()) {
             Ok(bytes) => self.ballast_held = bytes,
             Err(_) => self.restore_ballast(),
         }

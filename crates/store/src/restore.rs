@@ -18,7 +18,7 @@ pub(crate) fn load(vfs: &dyn Vfs, path: &Path) -> Result<Option<Checkpoint>, Ope
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         other => other.map_err(|e| OpenError::io(path, e))?,
     };
-    let len = file.len().map_err(|e| OpenError::io(path, e))?;
+    let len = file.size().map_err(|e| OpenError::io(path, e))?;
     let mut bytes = vec![0; len as usize];
     vfs::read_exact_at(&*file, &mut bytes, 0).map_err(|e| OpenError::io(path, e))?;
     checkpoint::decode(&bytes).map(Some).map_err(|damage| {
@@ -84,14 +84,14 @@ impl Store {
         }
         let mut file = DataFile::new(row.id, Home::Seg);
         let handle = self.vfs.open(&path, Open::Read).map_err(|e| missing(&path, e))?;
-        let len = handle.len().map_err(|e| OpenError::io(&path, e))?;
+        let len = handle.size().map_err(|e| OpenError::io(&path, e))?;
         if len < row.used {
             let what = format!("the file ends there; it had {} bytes", row.used);
             return Err(OpenError::corrupt(path, len, what));
         }
         let index_path = self.layout.index(Home::Seg, row.id);
         let index = self.vfs.open(&index_path, Open::Read).map_err(|e| missing(&index_path, e))?;
-        let index_len = index.len().map_err(|e| OpenError::io(&index_path, e))?;
+        let index_len = index.size().map_err(|e| OpenError::io(&index_path, e))?;
         let expected = segment::index_bytes(row.entries);
         if index_len < expected {
             let what = format!("the file ends there; it had {expected} bytes");

@@ -61,7 +61,9 @@ impl Store {
     /// disk already, transient ones are written first.
     pub(crate) fn shed(&mut self) {
         let synced = self.wal.synced;
-        while self.chunks.resident - self.retired.leaving > self.options.cache_bytes {
+        // What is on its way to disk cannot go faster by pushing out the rest.
+        let bound = |s: &Store| s.retired.leaving + s.wal.unsynced() + s.options.cache_bytes;
+        while self.chunks.resident > bound(self) {
             let Some(slot) = self.chunks.oldest(|c| c.last_frame > synced) else { return };
             let meta = &mut self.chunks.slab[slot as usize];
             let file = &self.files[meta.file as usize];
@@ -148,9 +150,17 @@ impl Store {
         let mostly_live = file.live_bytes * 2 >= used;
         let entries = Arc::new(entries);
         file.index = Index::Memory(entries.clone());
-        let handle = file.handle.clone().expect("a file whose chunks left memory is on disk");
+        // From now on it is only read.
+        file.log = None;
         let spill = if log == Log::T || mostly_live { None } else { Some(self.new_file_id()) };
-        let seal = Seal { slot, id, home, file: handle, used, entries, spill };
+        let file = match self.handle(slot) {
+            Ok(file) => file,
+            Err(e) => {
+                let path = self.path_of(slot);
+                return self.fail(format!("opening {} failed: {e}", path.display()));
+            }
+        };
+        let seal = Seal { slot, id, home, file, used, entries, spill };
         self.workers.background(Job::Seal(seal));
     }
 
@@ -213,7 +223,7 @@ impl Store {
 
     pub(crate) fn background_done(&mut self, done: Done) {
         match done {
-            Done::Prepared { id, file } => self.prepared(id, file),
+            Done::Prepared { id, file, written } => self.prepared(id, file, written),
             Done::ChunkWritten { chunk, file } => self.chunk_written(chunk, file),
             Done::Sealed(sealed) => self.sealed(sealed),
             Done::Merged(merged) => self.merged(merged),

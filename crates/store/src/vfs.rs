@@ -18,6 +18,9 @@ pub enum Open {
     Read,
     /// It must exist; read and write.
     Write,
+    /// It must exist; written only, past the page cache where the system can: in whole 4 KiB
+    /// blocks from memory on such a boundary.
+    Log,
     /// It is created empty; an existing one is cut to nothing.
     Create,
 }
@@ -68,7 +71,7 @@ pub trait File: Send + Sync {
     /// Makes everything written durable, and the length when it grew.
     fn sync(&self) -> io::Result<()>;
     /// Length in bytes.
-    fn len(&self) -> io::Result<u64>;
+    fn size(&self) -> io::Result<u64>;
     /// Cuts or extends with zeros.
     fn set_len(&self, len: u64) -> io::Result<()>;
     /// Reserves blocks up to `len` and extends the file to it.

@@ -4,12 +4,12 @@
 //! and says so. A failed sync is never tried again: the pages may be marked clean by then.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::Pos;
-use crate::chunk::Slice;
+use crate::chunk::{Chunk, Slice};
 use crate::vfs::{self, File};
 use crate::workers::Event;
 
@@ -20,6 +20,23 @@ pub(crate) struct FileWrite {
     pub(crate) at: u64,
     /// Consecutive bytes.
     pub(crate) slices: Vec<Slice>,
+    /// Zeros to write behind them, at most [`ZEROS`].
+    pub(crate) zeros: usize,
+}
+
+/// How far small batches write zeros ahead in a file whose blocks were never written. The first
+/// write of a block costs the file system a journal entry with each sync; a whole stretch at once
+/// costs one.
+pub(crate) const ZEROS: usize = 256 << 10;
+
+fn zeros(len: usize) -> Slice {
+    static SHARED: OnceLock<Slice> = OnceLock::new();
+    let all = SHARED.get_or_init(|| {
+        let mut chunk = Chunk::new(ZEROS);
+        chunk.advance(ZEROS);
+        chunk.slice(0, ZEROS)
+    });
+    all.slice(0..len)
 }
 
 /// A group commit: frames that are written and synced together.
@@ -61,7 +78,8 @@ pub(crate) enum WalDone {
 /// Writes and syncs one batch.
 pub(crate) fn run(batch: Batch) -> WalDone {
     for write in &batch.writes {
-        let bufs: Vec<&[u8]> = write.slices.iter().map(|s| &s[..]).collect();
+        let zeros = zeros(write.zeros);
+        let bufs: Vec<&[u8]> = write.slices.iter().map(|s| &s[..]).chain([&zeros[..]]).collect();
         match vfs::write_all_at(&*write.file, &bufs, write.at) {
             Ok(()) => {}
             Err(e) if vfs::is_full(&e) => return WalDone::Full(batch),

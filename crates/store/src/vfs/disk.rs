@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::io::{self, IoSlice, Read, Seek, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{Advice, FallocateFlags, FlockOperation};
+use rustix::fs::{Advice, FallocateFlags, FlockOperation, OFlags};
 
 use super::{File, Lock, Open, Space, Vfs};
 
@@ -23,6 +23,7 @@ impl Vfs for Disk {
         options.read(true);
         match how {
             Open::Read => {}
+            Open::Log => return open_log(path),
             Open::Write => {
                 options.write(true);
             }
@@ -84,6 +85,20 @@ impl Vfs for Disk {
     }
 }
 
+/// The log is written once and read rarely: the page cache would only cost a copy, and writing
+/// back through it several times the CPU.
+fn open_log(path: &Path) -> io::Result<Arc<dyn File>> {
+    let mut options = fs::OpenOptions::new();
+    options.read(true).write(true);
+    let direct = options.clone().custom_flags(OFlags::DIRECT.bits() as i32).open(path);
+    let file = match direct {
+        // Not every file system can.
+        Err(e) if e.kind() == io::ErrorKind::InvalidInput => options.open(path)?,
+        other => other?,
+    };
+    Ok(Arc::new(DiskFile(file)))
+}
+
 struct DiskFile(fs::File);
 
 impl File for DiskFile {
@@ -104,7 +119,7 @@ impl File for DiskFile {
         self.0.sync_data()
     }
 
-    fn len(&self) -> io::Result<u64> {
+    fn size(&self) -> io::Result<u64> {
         Ok(self.0.metadata()?.len())
     }
 

@@ -225,8 +225,10 @@ impl Vfs for Faulty {
             state.names.get(path).copied()
         };
         let inode = match (how, existing) {
-            (Open::Read | Open::Write, Some(inode)) => inode,
-            (Open::Read | Open::Write, None) => return Err(io::ErrorKind::NotFound.into()),
+            (Open::Read | Open::Write | Open::Log, Some(inode)) => inode,
+            (Open::Read | Open::Write | Open::Log, None) => {
+                return Err(io::ErrorKind::NotFound.into());
+            }
             (Open::Create, Some(inode)) => self.simple(None, |state| {
                 let inode_state = state.inodes.get_mut(&inode).ok_or_else(eio)?;
                 inode_state.set_len(0);
@@ -355,7 +357,7 @@ impl File for FaultyFile {
         })
     }
 
-    fn len(&self) -> io::Result<u64> {
+    fn size(&self) -> io::Result<u64> {
         self.look(|inode| inode.len)
     }
 
