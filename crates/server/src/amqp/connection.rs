@@ -66,7 +66,8 @@ impl Shard {
         let alarm = self.alarms.is_on();
         let backlog = self.store.health().backlog_bytes > BACKLOG_BYTES_MAX;
         let connection = &mut self.connections.table[conn];
-        if connection.publishes && connection.park.is_none() && connection.phase == Phase::Running {
+        let published = std::mem::take(&mut connection.published);
+        if published && connection.park.is_none() && connection.phase == Phase::Running {
             if alarm {
                 self.block(conn);
             } else if backlog {
@@ -373,6 +374,7 @@ impl Shard {
         if let Some(channel) = self.channel(at) {
             channel.assembly = Some(Assembly::new(publish));
         }
+        self.connections.table[at.conn].published = true;
         Ok(Flow::Continue)
     }
 

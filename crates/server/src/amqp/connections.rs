@@ -81,8 +81,8 @@ pub(crate) struct Connection {
     pub(crate) loopback: bool,
     /// The name in the client's certificate, for EXTERNAL.
     pub(crate) certificate_name: Option<String>,
-    /// It published since it was opened, so an alarm may block it.
-    pub(crate) publishes: bool,
+    /// It published in this turn, so an alarm blocks it; one that only consumes goes on.
+    pub(crate) published: bool,
     /// A consumer was refused because the output was full.
     pub(crate) starved: bool,
     /// The task is scheduled already.
@@ -162,7 +162,7 @@ impl Connections {
             name: peer.name.into(),
             loopback: peer.loopback,
             certificate_name: peer.certificate_name,
-            publishes: false,
+            published: false,
             starved: false,
             awake: false,
             waker: None,

@@ -34,7 +34,7 @@ impl Shard {
         if first {
             self.connections.counters.publishers += 1;
         }
-        self.connections.table[at.conn].publishes = true;
+        self.connections.table[at.conn].published = true;
         let Some(channel) = self.channel(at) else { return Ok(0) };
         channel.routes = routes;
         let published = result.map_err(|error| error.at(BASIC_PUBLISH))?;
