@@ -167,12 +167,12 @@ impl Store {
             return Ok(entries[ordinal as usize]);
         }
         let (number, position) = segment::locate(ordinal);
-        let path = self.layout.index(f.home, f.id);
-        let (vfs, handle) = (&self.vfs, &mut f.index_handle);
+        let (home, id) = (f.home, f.id);
+        let (vfs, layout, handle) = (&self.vfs, &self.layout, &mut f.index_handle);
         let open = || match handle {
             Some(handle) => Ok(handle.clone()),
             None => {
-                let opened = vfs.open(&path, Open::Read)?;
+                let opened = vfs.open(&layout.index(home, id), Open::Read)?;
                 *handle = Some(opened.clone());
                 Ok(opened)
             }
@@ -180,7 +180,9 @@ impl Store {
         match self.blocks.block(f.id, number, open) {
             Ok(block) => Ok(segment::entry(block, position).unwrap_or_default()),
             Err(BlockError::Corrupt) => Err(self.damaged_index(file, number)),
-            Err(BlockError::Io(source)) => Err(ReadError::Io { file: path, source }),
+            Err(BlockError::Io(source)) => {
+                Err(ReadError::Io { file: self.layout.index(home, id), source })
+            }
         }
     }
 
