@@ -57,7 +57,7 @@ impl Broker {
             prefetch: consume.prefetch,
             arguments: consume.arguments.clone(),
         };
-        match self.with_queue(cx, id, |queue, cx, out| queue.checkout(cx, spec, out)) {
+        match self.with_queue(cx, id, |queue, cx, _| queue.checkout(spec, cx.now)) {
             Some(Err(_)) => {
                 let named = Resource::Queue.named(name, &who.vhost);
                 Err(refused(format!("{named} in exclusive use")))

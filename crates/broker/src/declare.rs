@@ -236,7 +236,7 @@ impl Broker {
         let name = &*clean(name);
         self.check(who, Access::Read, Resource::Queue, name)?;
         let id = self.usable_queue(who, name)?;
-        let purged = self.with_queue(cx, id, |queue, cx, _| queue.purge(cx.store, cx.now));
+        let purged = self.with_queue(cx, id, |queue, cx, _| queue.purge(cx.store));
         Ok(saturated(purged.unwrap_or(0)))
     }
 

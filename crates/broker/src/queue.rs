@@ -351,7 +351,9 @@ impl Queue {
         self.ready.push(lane, seq);
         let mut budget = BATCH;
         self.drop_excess(cx, out, &mut budget);
-        self.settle_due(cx, out, &mut budget);
+        if self.expiry.due.passed(cx.now) {
+            self.live_head(cx, out, &mut budget);
+        }
     }
 }
 
@@ -365,8 +367,8 @@ impl Queue {
         self.unfinished = false;
         let mut budget = BATCH;
         self.drop_excess(cx, out, &mut budget);
-        self.settle_due(cx, out, &mut budget);
         self.pump_within(cx, out, &mut budget);
+        self.settle_due(cx, out, &mut budget);
         TickResult { delete: false }
     }
 }

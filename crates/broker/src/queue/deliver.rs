@@ -3,7 +3,7 @@
 use store::{Slice, Store};
 
 use crate::message::Message;
-use crate::{ConsumerKey, Cx, Delivery, Handle, Sink};
+use crate::{ConsumerKey, Cx, Delivery, Handle, Millis, Sink};
 
 use super::consumer::{Cancelled, CheckoutError, ConsumerSpec, Consumers};
 use super::ready::Head;
@@ -25,17 +25,12 @@ pub struct Got {
 /// Messages go out.
 impl Queue {
     /// Admits a consumer. Nothing is delivered before `pump`, so that consume-ok can be written first.
-    pub fn checkout<S: Sink>(
-        &mut self,
-        cx: &mut Cx<'_, S>,
-        spec: ConsumerSpec,
-        _out: &mut Outbox,
-    ) -> Result<(), CheckoutError> {
+    pub fn checkout(&mut self, spec: ConsumerSpec, now: Millis) -> Result<(), CheckoutError> {
         let single_active = self.args.single_active_consumer;
         let consumers =
             self.consumers.get_or_insert_with(|| Box::new(Consumers::new(single_active)));
         consumers.add(spec)?;
-        self.expiry.used = cx.now;
+        self.expiry.used = now;
         Ok(())
     }
 
@@ -91,7 +86,6 @@ impl Queue {
             let handle = self.handle(&head, m.body.len() as u32);
             self.hand_over(cx, to, handle, head.redelivered, &m);
         }
-        self.settle_due(cx, out, budget);
     }
 
     /// `basic.get`: the head, unless more than [`BATCH`] expired messages lie before it. Unacked unless `no_ack`.

@@ -6,7 +6,8 @@
 //! - a message that becomes the head by arriving brings its time along;
 //! - in one lane whose messages die of the queue's TTL alone, a later head dies no earlier than the one before, so the
 //!   old time stays good as a lower bound and nothing is read;
-//! - otherwise the new head is read once at the end of the command.
+//! - otherwise the new head is read by the next `tick`, which is due at once: a turn of many acks reads one head, not as
+//!   many as it has acks. Delivering reads the head anyway and drops it when it is due.
 //!
 //! A clock that goes backwards only makes messages live longer.
 
@@ -25,6 +26,14 @@ pub(super) enum Due {
     At(Millis),
     /// The head has to be read first.
     Unknown,
+}
+
+impl Due {
+    /// Whether the head's time has come, as far as known.
+    #[inline]
+    pub(super) fn passed(self, now: Millis) -> bool {
+        matches!(self, Due::At(time) if time <= now)
+    }
 }
 
 /// What a queue knows about ages.
@@ -86,12 +95,7 @@ impl Queue {
         out: &mut Outbox,
         budget: &mut u32,
     ) {
-        let look = match self.expiry.due {
-            Due::Never => false,
-            Due::At(time) => time <= cx.now,
-            Due::Unknown => true,
-        };
-        if look {
+        if self.expiry.due == Due::Unknown || self.expiry.due.passed(cx.now) {
             self.live_head(cx, out, budget);
         }
     }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use store::{Slice, Store};
 
-use crate::{ConsumerKey, Cx, Handle, Millis, QueueId, Sink};
+use crate::{ConsumerKey, Cx, Handle, QueueId, Sink};
 
 use super::expiry::Due;
 use super::{BATCH, Queue};
@@ -86,8 +86,8 @@ impl Queue {
         }
         let mut budget = BATCH;
         self.drop_excess(cx, out, &mut budget);
-        self.settle_due(cx, out, &mut budget);
         self.pump_within(cx, out, &mut budget);
+        self.settle_due(cx, out, &mut budget);
     }
 
     /// Rejected for good: to the dead letter exchange, or away.
@@ -136,7 +136,7 @@ impl Queue {
     }
 
     /// Settles everything that waits; unacked messages stay. Gives back how many.
-    pub fn purge(&mut self, store: &mut Store, _now: Millis) -> u64 {
+    pub fn purge(&mut self, store: &mut Store) -> u64 {
         let purged = self.ready.purge(store);
         self.expiry.due = Due::Never;
         self.unfinished = false;

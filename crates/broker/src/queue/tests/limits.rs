@@ -114,7 +114,6 @@ fn drop_head_of_a_priority_queue_drops_the_highest() {
 #[test]
 fn more_drops_than_one_command_may_do_go_on_with_ticks() {
     let held: Vec<String> = (0..3000).map(|n| format!("m{n}")).collect();
-    let gets = "\n get no-ack => empty";
     let all = held.join(" ");
     let mut rig = super::rig::Rig::new("x-max-length=3000");
     rig.run(&format!("publish {all}"));
@@ -123,8 +122,6 @@ fn more_drops_than_one_command_may_do_go_on_with_ticks() {
     }
     rig.queue.args.max_length = Some(0);
     rig.run(&format!("requeue {all}"));
-    assert_eq!(rig.queue.deadline(), Some(0), "the rest is due at once");
-    assert!(rig.queue.ready() > 0, "one command is bounded");
-    rig.run("at 0");
-    assert_eq!((rig.queue.ready(), rig.queue.deadline()), (0, None), "{gets}");
+    assert!(rig.ticks > 1, "one command is bounded, the rest is due at once");
+    assert_eq!((rig.queue.ready(), rig.queue.deadline()), (0, None));
 }

@@ -1,6 +1,7 @@
 //! The test vocabulary: a queue on a store, a sink that writes down what happens, a clock that a script moves.
 //!
-//! A script line is `command words => effects`; no `=>` is no effects. A message is named by its body.
+//! A script line is `command words => effects`; no `=>` is no effects. It is a turn of the server: the queue is ticked at
+//! its end if it is due. A message is named by its body.
 //!
 //! ```text
 //! publish a b ttl=5 prio=3 size=9   => c<a, refused b, dead b maxlen
@@ -8,7 +9,7 @@
 //! cancel c | close c (cancel and requeue what it holds) | block c | resume c
 //! ack a b | reject a b | requeue a b          what consumers or gets hold
 //! get | get no-ack                            => a, +3 (so many still wait)
-//! purge | delete | at 500 (ticks as often as the deadline says) | count | deadline
+//! purge | delete | at 500 (the clock) | count | deadline
 //! sync (the store's turn) | restart | crash | damage a (crash, and the bytes of a's body are not what they were)
 //! ```
 //!
@@ -140,6 +141,8 @@ pub(super) struct Rig {
     sink: Recorder,
     out: Outbox,
     pub(super) now: Millis,
+    /// How many ticks the last command needed.
+    pub(super) ticks: u32,
     arguments: Table,
     vfs: Faulty,
 }
@@ -152,7 +155,16 @@ impl Rig {
         let now = 1_000_000;
         let queue = Queue::new(spec(&arguments, now), &mut store);
         let sink = Recorder::default();
-        Rig { queue, store: Some(store), sink, out: Outbox::default(), now, arguments, vfs }
+        Rig {
+            queue,
+            store: Some(store),
+            sink,
+            out: Outbox::default(),
+            now,
+            ticks: 0,
+            arguments,
+            vfs,
+        }
     }
 
     /// Another queue in the same store, at time 0.
@@ -181,7 +193,7 @@ impl Rig {
             "restart" | "crash" => self.restart(command == "restart"),
             "sync" => self.sync(),
             "damage" => self.damage(rest[0]),
-            "at" => self.at(rest[0].parse().expect("a time")),
+            "at" => self.now = 1_000_000 + rest[0].parse::<Millis>().expect("a time"),
             "block" => {
                 self.sink.refusing.insert(key(rest[0]));
             }
@@ -200,6 +212,10 @@ impl Rig {
             _ => self.simple(command, rest),
         }
         self.bury();
+        // The broker does not tick before the restart is over, so that a script can look at what came back.
+        if !["restart", "crash", "damage", "deadline"].contains(&command) {
+            self.tick();
+        }
         self.audit();
         std::mem::take(&mut self.sink.effects).join(", ")
     }
@@ -238,7 +254,7 @@ impl Rig {
                 }
             }
             "purge" => {
-                let purged = queue.purge(cx.store, cx.now);
+                let purged = queue.purge(cx.store);
                 cx.sink.effects.push(purged.to_string());
             }
             "delete" => {
@@ -304,7 +320,7 @@ impl Rig {
             prefetch: option(words, "prefetch").unwrap_or(0),
             arguments,
         };
-        match queue.checkout(&mut cx, spec, out) {
+        match queue.checkout(spec, cx.now) {
             Ok(()) => queue.pump(&mut cx, out),
             Err(error) => cx.sink.effects.push(error.to_string()),
         }
@@ -327,14 +343,12 @@ impl Rig {
         cx.sink.effects.push(effect);
     }
 
-    /// Moves the clock and ticks as the server would.
-    fn at(&mut self, time: Millis) {
-        self.now = 1_000_000 + time;
-        for round in 0.. {
-            if self.queue.deadline().is_none_or(|due| due > self.now) {
-                break;
-            }
-            assert!(round < 10_000, "a tick must get on");
+    /// Ticks as the server does at the end of a turn and when the time has come.
+    fn tick(&mut self) {
+        self.ticks = 0;
+        while self.queue.deadline().is_some_and(|due| due <= self.now) {
+            self.ticks += 1;
+            assert!(self.ticks < 10_000, "a tick must get on");
             let Rig { queue, store, sink, out, now, .. } = self;
             let mut cx = Cx { store: store.as_mut().expect("open"), sink, now: *now };
             if queue.tick(&mut cx, out).delete {
