@@ -1,12 +1,13 @@
 //! A blocking AMQP client that says only what a test tells it to, and hears everything.
 //!
-//! `wire.rs` has the socket, `login.rs` the handshake, `channel.rs` the vocabulary of a channel, `message.rs` what is sent and
-//! received. Frames of other channels wait until somebody asks for them.
+//! `wire.rs` has the socket, `login.rs` the handshake, `channel.rs` what comes on a channel, `vocabulary.rs` what a test says
+//! there, `arguments.rs` and `message.rs` with what. Frames of other channels wait until somebody asks for them.
 
 pub(crate) mod arguments;
 pub(crate) mod channel;
 pub(crate) mod login;
 pub(crate) mod message;
+pub(crate) mod vocabulary;
 pub(crate) mod wire;
 
 use std::cell::RefCell;
@@ -88,11 +89,6 @@ impl Client {
     /// Sends bytes as they are.
     pub(crate) fn send_bytes(&self, bytes: &[u8]) {
         self.0.borrow_mut().wire.write(bytes);
-    }
-
-    /// The same; false when the broker takes no more.
-    pub(crate) fn try_send_bytes(&self, bytes: &[u8]) -> bool {
-        self.0.borrow_mut().wire.try_write(bytes)
     }
 
     /// The next method on channel 0.

@@ -6,7 +6,7 @@ use amqp::value::RawTable;
 use crate::broker::{eventually, shared};
 use crate::client::Client;
 use crate::client::arguments::{consume, queue};
-use crate::client::channel::Declared;
+use crate::client::vocabulary::Declared;
 
 #[test]
 fn server_names_are_unique_and_owned() {

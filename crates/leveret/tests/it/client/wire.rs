@@ -2,7 +2,7 @@
 //! hanging it.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -71,33 +71,15 @@ impl Wire {
         }
     }
 
-    /// The address that the broker sees.
-    pub(crate) fn local_address(&self) -> SocketAddr {
-        self.stream().local_addr().unwrap()
-    }
-
-    /// Ends our half of the connection.
-    pub(crate) fn shut(&self) {
-        self.stream().shutdown(Shutdown::Write).unwrap();
-    }
-
     /// Writes bytes. A broker that has closed the socket meanwhile is seen by the next read.
     pub(crate) fn write(&mut self, bytes: &[u8]) {
-        self.try_write(bytes);
-    }
-
-    /// Writes bytes; false when the broker closed the socket.
-    pub(crate) fn try_write(&mut self, bytes: &[u8]) -> bool {
         let written = match &mut self.socket {
             Socket::Plain(stream) => stream.write_all(bytes),
             Socket::Tls(stream) => stream.write_all(bytes).and_then(|()| stream.flush()),
         };
-        match written {
-            Ok(()) => true,
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                panic!("the broker does not read: {error}")
-            }
-            Err(_) => false,
+        if let Err(error) = written {
+            let stuck = matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+            assert!(!stuck, "the broker does not read: {error}");
         }
     }
 
