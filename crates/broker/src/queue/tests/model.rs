@@ -282,7 +282,6 @@ impl Model {
             self.wait(Msg { redelivered: true, ..m });
         }
         self.drop_excess();
-        self.expire();
         self.pump();
     }
 
@@ -377,7 +376,9 @@ fn line(dice: &mut Dice, model: &Model, number: usize, crashing: bool) -> String
         60..78 => {
             let command = dice.one_of(&["ack", "ack", "reject", "requeue"]);
             let mut names = Vec::new();
-            for _ in 0..=dice.roll(3) {
+            // Between two acks of one turn the model expires and the queue does not yet, which may change whose turn is next.
+            let most = if command == "requeue" { 3 } else { 1 };
+            for _ in 0..=dice.roll(most) {
                 names.extend(some(dice, held.clone()).filter(|name| !names.contains(name)));
             }
             (!names.is_empty()).then(|| format!("{command} {}", names.join(" ")))

@@ -194,6 +194,14 @@ impl Rig {
             "sync" => self.sync(),
             "damage" => self.damage(rest[0]),
             "at" => self.now = 1_000_000 + rest[0].parse::<Millis>().expect("a time"),
+            "close" => {
+                self.simple("cancel", rest);
+                self.tick();
+                let by = Some(key(rest[0]));
+                let held = self.sink.held.iter().filter(|(_, h)| h.1 == by);
+                let held: Vec<String> = held.map(|(name, _)| name.clone()).collect();
+                self.simple("requeue", &held.iter().map(String::as_str).collect::<Vec<_>>());
+            }
             "block" => {
                 self.sink.refusing.insert(key(rest[0]));
             }
@@ -240,17 +248,10 @@ impl Rig {
                 cx.sink.refusing.remove(&key(rest[0]));
                 queue.resume(&mut cx, key(rest[0]), out);
             }
-            "cancel" | "close" => {
+            "cancel" => {
                 let found = queue.cancel(&mut cx, key(rest[0]), out);
                 if found.was_last {
                     cx.sink.effects.push("last".to_owned());
-                }
-                if command == "close" {
-                    let by = Some(key(rest[0]));
-                    let back: Vec<_> =
-                        cx.sink.held.values().filter(|h| h.1 == by).copied().collect();
-                    cx.sink.held.retain(|_, h| h.1 != by);
-                    queue.requeue(&mut cx, &back, out);
                 }
             }
             "purge" => {
