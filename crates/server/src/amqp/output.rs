@@ -11,12 +11,11 @@ use std::task::{Context, Poll, ready};
 use store::Slice;
 use tokio::io::AsyncWrite;
 
-/// Output beyond which a consumer takes no more and the peer's requests are not read: 256 KiB, which
-/// one write takes and the processor's cache holds.
-pub(crate) const HIGH_WATER_BYTES: usize = 256 << 10;
+/// Output beyond which a consumer takes no more and the peer's requests are not read: 1 MiB.
+pub(crate) const HIGH_WATER_BYTES: usize = 1 << 20;
 /// Bodies from this size on are shared with the store instead of copied: 16 KiB.
 pub(crate) const SHARE_BYTES: usize = 16 << 10;
-/// Buffers above this size are freed rather than pooled: 512 KiB, what an output grows to at its mark.
+/// Buffers above this size are freed rather than pooled: 512 KiB, what the deliveries of one read need.
 const POOLED_BYTES_MAX: usize = 512 << 10;
 /// How many idle buffers a shard keeps: at most 4 MiB.
 const POOLED_MAX: usize = 8;

@@ -15,8 +15,9 @@ use super::connections::{Park, Phase};
 use super::output::HIGH_WATER_BYTES;
 use crate::shard::Shard;
 
-/// Reads of one connection before the others have their turn.
-const READS_A_TURN: usize = 4;
+/// Reads of one connection before the others have their turn. One, so that what it published leaves
+/// for the consumers before more comes in, while it is in the processor's cache.
+const READS_A_TURN: usize = 1;
 
 /// What a client is connected by.
 pub(crate) enum Socket {
