@@ -9,9 +9,12 @@ use service::shutdown::Exit;
 const HEAD: &str = "\
 # Settings of `leveret serve`
 
+See every setting, its value and where that comes from:
+
+    leveret serve --print-config
+
 Every setting has one name: `data_dir` is `data_dir` in `leveret.toml`, `LEVERET_DATA_DIR` in the
-environment and `--data-dir` on the command line. `leveret serve --print-config` shows every value
-and where it comes from.
+environment and `--data-dir` on the command line.
 
 A later layer wins:
 
