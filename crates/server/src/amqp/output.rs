@@ -15,10 +15,13 @@ use tokio::io::AsyncWrite;
 pub(crate) const HIGH_WATER_BYTES: usize = 1 << 20;
 /// Bodies from this size on are shared with the store instead of copied: 16 KiB.
 pub(crate) const SHARE_BYTES: usize = 16 << 10;
-/// Buffers above this size are freed rather than pooled: 512 KiB, what the deliveries of one read need.
-const POOLED_BYTES_MAX: usize = 512 << 10;
+/// A piece that has grown to this is full; the next frames go into another, so that a large output is
+/// never moved to a larger buffer: 96 KiB.
+const PIECE_BYTES: usize = 96 << 10;
+/// Buffers above this size are freed rather than pooled: 256 KiB.
+const POOLED_BYTES_MAX: usize = 256 << 10;
 /// How many idle buffers a shard keeps: at most 4 MiB.
-const POOLED_MAX: usize = 8;
+const POOLED_MAX: usize = 16;
 /// At most this many pieces go into one `writev`.
 const PIECES_A_WRITE: usize = 64;
 
@@ -75,7 +78,9 @@ impl Output {
 
     /// Where the next frame is appended.
     pub(crate) fn tail(&mut self, pool: &mut Pool) -> &mut Vec<u8> {
-        if !matches!(self.pieces.back(), Some(Piece::Own(_))) {
+        let has_room =
+            matches!(self.pieces.back(), Some(Piece::Own(bytes)) if bytes.len() < PIECE_BYTES);
+        if !has_room {
             self.seal();
             self.pieces.push_back(Piece::Own(pool.take()));
         }
