@@ -12,9 +12,6 @@ use crate::process::{self, Running};
 /// How long Leveret may take until it serves, recovery of a large data folder included.
 const START: Duration = Duration::from_secs(60);
 
-/// Cargo's profile for what peers run against.
-const PROFILE: &str = "near-release";
-
 /// Which broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -100,13 +97,13 @@ pub(crate) const PATH_VARIABLE: &str = "XTASK_LEVERET";
 pub(crate) fn leveret_path() -> PathBuf {
     match std::env::var_os(PATH_VARIABLE) {
         Some(path) => path.into(),
-        None => process::target().join(PROFILE).join("leveret"),
+        None => process::target().join("debug/leveret"),
     }
 }
 
-/// Builds [`leveret_path`] with [`PROFILE`]: optimised, but quick to build.
+/// Builds [`leveret_path`]: with all assertions, and from what the unit tests compiled already.
 pub(crate) fn build() -> Result<()> {
-    build_with(PROFILE).map(drop)
+    build_with("dev").map(drop)
 }
 
 /// Builds what users run; for measurements.
@@ -114,6 +111,7 @@ pub(crate) fn build_release() -> Result<PathBuf> {
     build_with("release")
 }
 
+/// The binary is below the folder of the same name, but for `dev`.
 fn build_with(profile: &str) -> Result<PathBuf> {
     if let Some(path) = std::env::var_os(PATH_VARIABLE) {
         return Ok(path.into());

@@ -27,6 +27,7 @@ pub(crate) fn run(dir: &Path, seed: u64) -> Result<String> {
     let kept = fill(&original, seed)?;
     let files = files(&original)?;
     let (mut refused, mut reported, mut harmless) = (0, 0, 0);
+    let mut failed = Vec::new();
     for flip in 0..FLIPS {
         let mut random = Random(seed ^ u64::from(flip) << 40);
         let copy = dir.join("copy");
@@ -39,11 +40,15 @@ pub(crate) fn run(dir: &Path, seed: u64) -> Result<String> {
         let offset = random.below(*used);
         flip_bit(&copy.join(file), offset, &mut random)?;
         let what = format!("a bit of {} at {offset}", file.display());
-        match judge(&copy, file, kept).with_context(|| what)? {
-            Judged::Refused => refused += 1,
-            Judged::Reported => reported += 1,
-            Judged::Harmless => harmless += 1,
+        match judge(&copy, file, kept) {
+            Ok(Judged::Refused) => refused += 1,
+            Ok(Judged::Reported) => reported += 1,
+            Ok(Judged::Harmless) => harmless += 1,
+            Err(error) => failed.push(format!("{what}: {error:#}")),
         }
+    }
+    if !failed.is_empty() {
+        bail!("{} of {FLIPS} bits:\n{}", failed.len(), failed.join("\n"));
     }
     Ok(format!("{FLIPS} bits: {refused} starts refused, {reported} reported, {harmless} harmless"))
 }
