@@ -21,7 +21,7 @@ pub(crate) struct Alarms {
 
 impl Alarms {
     pub(crate) fn new(settings: &Settings) -> Alarms {
-        Alarms {
+        let mut alarms = Alarms {
             memory: false,
             disk: false,
             memory_used: 0,
@@ -29,7 +29,9 @@ impl Alarms {
             disk_free: u64::MAX,
             disk_free_limit: settings.disk_free_limit,
             data_dir: settings.data_dir.clone(),
-        }
+        };
+        alarms.check(false);
+        alarms
     }
 
     pub(crate) fn is_on(&self) -> bool {

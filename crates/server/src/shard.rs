@@ -146,9 +146,20 @@ impl Shard {
         }
         let mut reply = Vec::new();
         frame::write_method(&mut reply, at.channel, method);
-        self.connections.table[at.conn].park = Some(Park::Sync(pos, reply));
-        self.connections.await_commit(at.conn);
-        Ok(Flow::Parked)
+        Ok(self.send_after(at.conn, pos, reply))
+    }
+
+    /// The same for frames that are written already.
+    pub(crate) fn send_after(&mut self, conn: usize, pos: Pos, frames: Vec<u8>) -> Flow {
+        let connection = &mut self.connections.table[conn];
+        if pos <= self.synced {
+            connection.out.tail(&mut self.connections.pool).extend_from_slice(&frames);
+            connection.wake();
+            return Flow::Continue;
+        }
+        connection.park = Some(Park::Sync(pos, frames));
+        self.connections.await_commit(conn);
+        Flow::Parked
     }
 
     /// Writes the confirms of a connection that are due.

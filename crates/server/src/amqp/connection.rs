@@ -273,14 +273,9 @@ impl Shard {
                 Ok(Flow::Continue)
             }
             other => {
-                let text =
-                    format!("unexpected method in connection state running: {}", other.name());
-                let code = if other.id().0 == 10 {
-                    ReplyCode::ChannelError
-                } else {
-                    ReplyCode::CommandInvalid
-                };
-                Err(AmqpError::new(code, text))
+                let name = other.name();
+                let text = format!("unexpected method in connection state running: {name}");
+                Err(AmqpError::new(ReplyCode::ChannelError, text))
             }
         }
     }
@@ -361,7 +356,7 @@ impl Shard {
                 Err(AmqpError::new(ReplyCode::NotImplemented, "requeue=false"))
             }
             other => {
-                let text = format!("unexpected method {}", other.name());
+                let text = format!("unimplemented method {}", other.name());
                 Err(AmqpError::new(ReplyCode::CommandInvalid, text))
             }
         }

@@ -134,6 +134,9 @@ pub(crate) struct Connections {
     pub(crate) counters: Counters,
     /// Connections that wait for a group commit, each once.
     pub(crate) awaiting: Vec<usize>,
+    /// The connection whose request is handled, and the cancels of its own consumers that follow the
+    /// answer: a client does not expect them while it waits for that.
+    pub(crate) late_cancels: Option<(usize, Vec<u8>)>,
     next_id: u64,
     next_generation: u32,
 }
@@ -240,6 +243,16 @@ impl Sink for Connections {
     }
 
     fn cancelled(&mut self, to: ConsumerKey) {
+        let mut late = self.late_cancels.take();
+        let own = late.as_mut().filter(|(conn, _)| *conn == to.conn as usize);
+        self.cancel_notify(to, own.map(|(_, frames)| frames));
+        self.late_cancels = late;
+    }
+}
+
+impl Connections {
+    /// Tells a client that its consumer is gone: in `frames` when given, else in its output.
+    fn cancel_notify(&mut self, to: ConsumerKey, frames: Option<&mut Vec<u8>>) {
         let Some((connection, pool)) = self.find(to) else { return };
         let Some(channel) = connection.channels.get_mut(&to.channel) else { return };
         let Some(consumer) = channel.consumers.remove(&to.index) else { return };
@@ -247,8 +260,13 @@ impl Sink for Connections {
             // RabbitMQ sends it with nowait: no cancel-ok is expected.
             let tag = String::from_utf8_lossy(&consumer.tag);
             let method = Method::BasicCancel(BasicCancel { consumer_tag: &tag, no_wait: true });
-            frame::write_method(connection.out.tail(pool), to.channel, &method);
-            connection.wake();
+            match frames {
+                Some(frames) => frame::write_method(frames, to.channel, &method),
+                None => {
+                    frame::write_method(connection.out.tail(pool), to.channel, &method);
+                    connection.wake();
+                }
+            }
         }
     }
 }

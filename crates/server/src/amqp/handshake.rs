@@ -63,7 +63,12 @@ impl Shard {
         let mut properties = Vec::new();
         self.server_properties().encode(&mut properties);
         let connection = &self.connections.table[conn];
-        let external = connection.certificate_name.is_some();
+        // Many clients take EXTERNAL when it is offered, whatever password they were given: it is
+        // offered to those alone whom it can let in.
+        let external = connection
+            .certificate_name
+            .as_deref()
+            .is_some_and(|name| self.broker.user_exists(name));
         let mechanisms: &[u8] =
             if external { b"EXTERNAL PLAIN AMQPLAIN" } else { b"PLAIN AMQPLAIN" };
         let start = Method::ConnectionStart(ConnectionStart {

@@ -96,11 +96,14 @@ impl Shard {
         let Some(channel) = self.channel(at) else { return Ok(Flow::Continue) };
         if qos.global {
             channel.prefetch_global = qos.prefetch_count;
-            channel.starved = false;
-            self.starved.push(at);
         } else {
-            // For consumers to come only (amqp.md 5.5).
+            // For consumers to come only (amqp.md 5.5); as in RabbitMQ it takes a limit of the
+            // channel back.
             channel.prefetch = qos.prefetch_count;
+            channel.prefetch_global = 0;
+        }
+        if std::mem::take(&mut channel.starved) {
+            self.starved.push(at);
         }
         self.send(at, &Method::BasicQosOk(BasicQosOk {}));
         Ok(Flow::Continue)

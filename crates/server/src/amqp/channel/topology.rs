@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use amqp::error::AmqpError;
+use amqp::frame;
 use amqp::method::{
     ExchangeBind, ExchangeBindOk, ExchangeDeclare, ExchangeDeclareOk, ExchangeDelete,
     ExchangeDeleteOk, ExchangeUnbind, ExchangeUnbindOk, Method, QueueBind, QueueBindOk,
@@ -142,9 +143,16 @@ impl Shard {
         let name = self.queue_name(at, delete.queue)?;
         let (broker, mut cx) = self.parts();
         let (if_unused, if_empty) = (delete.if_unused, delete.if_empty);
-        let (message_count, pos) =
-            broker.queue_delete(&mut cx, &session, &name, if_unused, if_empty)?;
-        let ok = Method::QueueDeleteOk(QueueDeleteOk { message_count });
-        self.answer(at, delete.no_wait, pos, &ok)
+        cx.sink.late_cancels = Some((at.conn, Vec::new()));
+        let deleted = broker.queue_delete(&mut cx, &session, &name, if_unused, if_empty);
+        let (_, cancels) = cx.sink.late_cancels.take().unwrap_or_default();
+        let (message_count, pos) = deleted?;
+        let mut reply = Vec::new();
+        if !delete.no_wait {
+            let ok = Method::QueueDeleteOk(QueueDeleteOk { message_count });
+            frame::write_method(&mut reply, at.channel, &ok);
+        }
+        reply.extend_from_slice(&cancels);
+        Ok(self.send_after(at.conn, if delete.no_wait { 0 } else { pos }, reply))
     }
 }

@@ -7,7 +7,7 @@ use broker::{Handle, QueueId};
 use super::{Unacked, UnackedList};
 
 fn unacked(seq: u64) -> Unacked {
-    Unacked { handle: Handle { queue: QueueId(0, 0), lane: 0, seq }, consumer: 0 }
+    Unacked { handle: Handle { queue: QueueId(0, 0), lane: 0, seq, bytes: 0 }, consumer: 0 }
 }
 
 #[test]
