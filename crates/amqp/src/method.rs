@@ -118,7 +118,7 @@ impl Method<'_> {
     }
 
     /// What to close the connection with when [`Method::decode`] refuses `payload`: RabbitMQ's
-    /// words, and the method's ids.
+    /// words, and the method's ids where it names them.
     pub fn refusal(payload: &[u8], error: DecodeError) -> AmqpError {
         let ids = Method::ids_of(payload).unwrap_or_default();
         match error {
@@ -129,6 +129,7 @@ impl Method<'_> {
                 let text = format!("cannot decode {}", Octets(arguments));
                 AmqpError::new(ReplyCode::FrameError, text).at(ids)
             }
+            DecodeError::Utf8 => AmqpError::from(error),
             _ => AmqpError::from(error).at(ids),
         }
     }

@@ -75,6 +75,10 @@ impl Broker {
             self.check_exchange(who, exchange)?;
         }
         let scan = properties.scan()?;
+        if let Some(headers) = scan.headers {
+            // Who passes on what nobody can read gets consumers killed, one after the other.
+            headers.check()?;
+        }
         let asks_for_reply = scan.reply_to == Some(reply_to::PSEUDO_QUEUE.as_bytes());
         if asks_for_reply && self.replies.name_of(who.conn, cache.channel).is_none() {
             return Err(precondition("fast reply consumer does not exist"));

@@ -145,7 +145,7 @@ fn refusals_have_rabbitmq_s_words() {
     let cut = format!("FRAME_ERROR - cannot decode <<0,0,255{},9...", ",97".repeat(71));
     assert_eq!(cut.len(), 255);
     check(&long, &cut, declare);
-    check(b"\0\x0A\0\x28\x02\xC3\x28\0\0", "FRAME_ERROR - Malformed UTF-8 in shortstr", (10, 40));
+    check(b"\0\x0A\0\x28\x02\xC3\x28\0\0", "FRAME_ERROR - Malformed UTF-8 in shortstr", (0, 0));
     check(
         b"\0\x32\0\x0A\0\0\x01q\0\0\0\0\x03\x01kU",
         "SYNTAX_ERROR - unknown field value type 85",
