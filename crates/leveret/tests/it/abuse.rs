@@ -230,10 +230,10 @@ fn one_channel_more_than_2047_ends_the_connection() {
         frame::write_method(&mut bytes, number, &ChannelOpen {}.into());
     }
     client.send_bytes(&bytes);
-    for number in 1..=2047 {
-        let opened = client.next_frame().expect("a channel");
-        assert_eq!(opened.channel, number);
-    }
+    let mut opened: Vec<u16> =
+        (1..=2047).map(|_| client.next_frame().expect("a channel").channel).collect();
+    opened.sort_unstable();
+    assert!(opened.into_iter().eq(1..=2047));
     client.unopened(2047).silent();
     client.unopened(2048).send(ChannelOpen {});
     let text =
@@ -308,6 +308,19 @@ fn tables_that_are_not_tables_end_the_connection() {
         });
         client.expect_close_code(code);
     }
+}
+
+#[test]
+fn message_with_unreadable_headers_is_not_passed_on() {
+    let client = Client::connect(shared());
+    let channel = client.channel();
+    channel.declare(&queue("poison").exclusive());
+    let mut bytes = Vec::new();
+    channel.encode(&message("", "poison", "m").header("h", "x"), &mut bytes);
+    let tag = bytes.windows(2).position(|two| two == b"hS").unwrap() + 1;
+    bytes[tag] = b'?';
+    client.send_bytes(&bytes);
+    client.expect_close_code(502);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Mutex, OnceLock};
@@ -14,9 +14,16 @@ use std::time::{Duration, Instant};
 pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 
 /// The broker of all tests that need no settings of their own. Queue names have to be unique.
+///
+/// `LEVERET_TEST_AMQP=HOST:PORT` puts another one in its place, such as RabbitMQ, to see whether a
+/// test asks for the right thing.
 pub(crate) fn shared() -> &'static Broker {
     static SHARED: OnceLock<Broker> = OnceLock::new();
-    SHARED.get_or_init(Broker::start)
+    SHARED.get_or_init(|| {
+        let mut broker = Broker::start();
+        broker.elsewhere = std::env::var("LEVERET_TEST_AMQP").ok().map(|at| at.parse().unwrap());
+        broker
+    })
 }
 
 /// Takes what tests leave behind, even those that were killed: when its standard input ends, it
@@ -31,6 +38,8 @@ pub(crate) struct Broker {
     flags: Vec<String>,
     janitor: Child,
     process: Option<Process>,
+    /// Where AMQP is spoken instead.
+    elsewhere: Option<SocketAddr>,
 }
 
 struct Process {
@@ -62,7 +71,7 @@ impl Broker {
             .spawn()
             .expect("sh runs");
         let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
-        let mut broker = Broker { dir, flags, janitor, process: None };
+        let mut broker = Broker { dir, flags, janitor, process: None, elsewhere: None };
         broker.launch();
         broker
     }
@@ -106,7 +115,7 @@ impl Broker {
             "--metrics-listen",
             "127.0.0.1:0",
         ]);
-        command.args(&self.flags).current_dir(&self.dir).stdin(Stdio::null());
+        command.args(&self.flags).env_clear().current_dir(&self.dir).stdin(Stdio::null());
         command
     }
 
@@ -115,9 +124,14 @@ impl Broker {
         self.dir.join("data")
     }
 
+    /// The directory around it.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Where clients connect without TLS.
     pub(crate) fn amqp(&self) -> SocketAddr {
-        self.address("amqp")
+        self.elsewhere.unwrap_or_else(|| self.address("amqp"))
     }
 
     /// Where a protocol is served: `amqp`, `amqps` or `metrics`.

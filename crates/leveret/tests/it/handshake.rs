@@ -56,12 +56,15 @@ fn start_says_what_clients_look_for() {
         version_major: 0,
         version_minor: 9,
         server_properties,
-        mechanisms: b"PLAIN AMQPLAIN",
+        mechanisms,
         locales: b"en_US",
     }) = received.method()
     else {
         panic!("{:?}", received.method());
     };
+    let mut mechanisms: Vec<_> = mechanisms.split(|byte| *byte == b' ').collect();
+    mechanisms.sort_unstable();
+    assert_eq!(mechanisms, [&b"AMQPLAIN"[..], b"PLAIN"]);
     let properties = server_properties.decode().unwrap();
     for name in ["product", "version", "platform", "copyright", "information", "cluster_name"] {
         let text = properties.get(name).and_then(Value::as_str);

@@ -170,10 +170,10 @@ fn hard_refusals_end_the_connection() {
             (540, (60, 10), "NOT_IMPLEMENTED - prefetch_size!=0 (7)", |c| {
                 c.send(BasicQos { prefetch_size: 7, prefetch_count: 1, global: false });
             }),
-            (503, (60, 31), "COMMAND_INVALID - ", |c| {
+            (503, (60, 31), "COMMAND_INVALID - unimplemented method", |c| {
                 c.send(BasicCancelOk { consumer_tag: "a" });
             }),
-            (501, (60, 20), "FRAME_ERROR - ", |c| {
+            (501, (0, 0), "FRAME_ERROR - Malformed UTF-8 in shortstr", |c| {
                 let mut bytes = Vec::new();
                 let consume = BasicConsume {
                     queue: "abcd",

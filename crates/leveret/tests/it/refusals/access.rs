@@ -19,6 +19,7 @@ const LOCKED: &str = "RESOURCE_LOCKED - cannot obtain exclusive access to locked
 fn exclusive_queue_is_locked_to_others() {
     let owner = Client::connect(shared()).channel();
     owner.declare(&queue("locked").exclusive());
+    owner.bind("locked", "amq.direct", "k");
     check(
         shared(),
         &[
