@@ -14,7 +14,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::net::TcpListener;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use broker::Broker;
@@ -81,6 +81,18 @@ fn io(what: &'static str) -> impl FnOnce(std::io::Error) -> RunError {
     move |source| RunError::Io { what, source }
 }
 
+/// Says which part of which file is damaged; once, though many messages may be found by it.
+fn damage_log() -> Arc<dyn Fn(String) + Send + Sync> {
+    let last = Mutex::new(String::new());
+    Arc::new(move |what| {
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        if *last != what {
+            tracing::error!("{what}; messages there are passed over, restore the file from a copy");
+            *last = what;
+        }
+    })
+}
+
 /// Runs the broker until `shutdown` says stop.
 pub fn run(config: &ServeConfig, shutdown: &Shutdown) -> Result<(), RunError> {
     service::machine::raise_open_files_max();
@@ -92,6 +104,7 @@ pub fn run(config: &ServeConfig, shutdown: &Shutdown) -> Result<(), RunError> {
             let synced = Arc::clone(&synced);
             Arc::new(move || synced.notify_one())
         },
+        damaged: damage_log(),
         ..Options::default()
     };
     std::fs::create_dir_all(&config.data_dir).map_err(io("cannot make the data directory"))?;

@@ -88,6 +88,9 @@ pub struct Options {
     /// Called, on the store's thread, when a write or sync failed for another reason than a full
     /// disk. The store does nothing more after it. Default: prints the reason and aborts.
     pub fatal: Arc<dyn Fn(String) + Send + Sync>,
+    /// Called when a message cannot be read because its bytes on disk are damaged, with the file and
+    /// the offset. The message is never given out. Default: prints it.
+    pub damaged: Arc<dyn Fn(String) + Send + Sync>,
 }
 
 impl Default for Options {
@@ -107,6 +110,7 @@ impl Default for Options {
                 );
                 std::process::abort();
             }),
+            damaged: Arc::new(|what| eprintln!("leveret store: {what}")),
         }
     }
 }

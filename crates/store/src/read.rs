@@ -1,6 +1,7 @@
 //! Messages are found again: in a chunk, or on disk behind a check of every record.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::background::Job;
@@ -187,15 +188,20 @@ impl Store {
     }
 
     fn damaged(&mut self, file: u32, offset: u64) -> ReadError {
-        self.corrupt += 1;
-        ReadError::Corrupt { file: self.path_of(file), offset }
+        self.report(self.path_of(file), offset)
     }
 
     fn damaged_index(&mut self, file: u32, block: u32) -> ReadError {
-        self.corrupt += 1;
         let f = &self.files[file as usize];
         let path = self.layout.index(f.home, f.id);
-        ReadError::Corrupt { file: path, offset: u64::from(block) * BLOCK as u64 }
+        self.report(path, u64::from(block) * BLOCK as u64)
+    }
+
+    fn report(&mut self, file: PathBuf, offset: u64) -> ReadError {
+        self.corrupt += 1;
+        let error = ReadError::Corrupt { file, offset };
+        (self.options.damaged)(error.to_string());
+        error
     }
 
     fn refused(&self, file: u32, source: io::Error) -> ReadError {
