@@ -88,15 +88,9 @@ impl Context {
                 file.will_need(*off, *len);
                 return None;
             }
-            Job::Prepare { id, bytes, spare } => {
-                // A spare one was a log before, and is taken for a full one.
-                let written = if spare.is_some() { *bytes } else { 0 };
-                self.prepare(*id, *bytes, *spare).map(|file| Done::Prepared {
-                    id: *id,
-                    file,
-                    written,
-                })
-            }
+            Job::Prepare { id, bytes, spare } => self
+                .prepare(*id, *bytes, *spare)
+                .map(|(file, written)| Done::Prepared { id: *id, file, written }),
             Job::WriteChunk { chunk, id, file, at, bytes } => self
                 .write_chunk(*id, file.clone(), *at, bytes)
                 .map(|file| Done::ChunkWritten { chunk: *chunk, file }),
@@ -130,27 +124,32 @@ impl Context {
         })
     }
 
-    fn prepare(&self, id: u64, bytes: u64, spare: Option<u64>) -> io::Result<Arc<dyn File>> {
+    /// The file, and how much of it was written before.
+    fn prepare(&self, id: u64, bytes: u64, spare: Option<u64>) -> io::Result<(Arc<dyn File>, u64)> {
         let path = self.layout.data(Home::Wal, id);
-        match spare {
-            Some(spare) => {
-                match self.vfs.rename(&self.layout.data(Home::Wal, spare), &path) {
-                    // Tried again after a full disk: it has its new name.
-                    Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-                    other => other?,
-                }
+        if let Some(spare) = spare {
+            match self.vfs.rename(&self.layout.data(Home::Wal, spare), &path) {
+                // Tried again after a full disk: it has its new name.
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                other => other?,
             }
-            None => {
-                let file = self.vfs.open(&path, Open::Create)?;
-                if let Err(e) = file.allocate(bytes).and_then(|()| file.sync()) {
-                    // The failure is what counts; a file left behind is removed at the next open.
-                    let _ = self.vfs.remove(&path);
-                    return Err(e);
-                }
+        } else {
+            self.vfs.open(&path, Open::Create)?;
+        }
+        let file = self.vfs.open(&path, Open::Log)?;
+        let size = file.size()?;
+        if size < bytes
+            && let Err(e) = file.allocate(bytes).and_then(|()| file.sync())
+        {
+            // The failure is what counts; a file left behind is a spare one at the next open.
+            if spare.is_none() {
+                let _ = self.vfs.remove(&path);
             }
+            return Err(e);
         }
         self.vfs.sync_dir(&self.layout.folder(Home::Wal))?;
-        self.vfs.open(&path, Open::Log)
+        // A full-sized one was a log before, and is taken for one that was filled.
+        Ok((file, if size < bytes { 0 } else { bytes }))
     }
 
     /// Writes transient records, which get their checksums only now.

@@ -249,6 +249,8 @@ struct Copier {
     from: u64,
     to: u64,
     buf: Vec<u8>,
+    /// Bytes of the buffer that hold something.
+    filled: usize,
     /// Offset of the buffer in the file.
     at: u64,
     record: Vec<u8>,
@@ -263,7 +265,7 @@ const READ_ALONE: usize = 4 << 10;
 impl Copier {
     fn new(from: u64, to: u64) -> Copier {
         let (buf, record) = (Vec::new(), Vec::new());
-        Copier { from, to, buf, at: 0, record, shared: HashMap::new() }
+        Copier { from, to, buf, filled: 0, at: 0, record, shared: HashMap::new() }
     }
 
     fn copy(
@@ -292,14 +294,16 @@ impl Copier {
 
     /// Has a record in `self.record`.
     fn load(&mut self, file: &dyn File, off: u64, len: usize) -> io::Result<()> {
-        let end = self.at + self.buf.len() as u64;
+        let end = self.at + self.filled as u64;
         if off < self.at || off + len as u64 > end {
             let near = off >= self.at && off <= end + READ as u64;
             let want = len.max(if near { READ } else { READ_ALONE });
-            self.buf.resize(want, 0);
+            if self.buf.len() < want {
+                self.buf = vec![0; want];
+            }
             let mut filled = 0;
             while filled < want {
-                let n = file.read_at(&mut self.buf[filled..], off + filled as u64)?;
+                let n = file.read_at(&mut self.buf[filled..want], off + filled as u64)?;
                 if n == 0 {
                     break;
                 }
@@ -308,7 +312,7 @@ impl Copier {
             if filled < len {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            self.buf.truncate(filled);
+            self.filled = filled;
             self.at = off;
         }
         let start = (off - self.at) as usize;

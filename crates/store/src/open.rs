@@ -1,5 +1,6 @@
 //! A data directory becomes a store again.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -111,6 +112,7 @@ impl Store {
         })?;
         self.sweep()?;
         self.take_logs(&logs, &slots, &replayed)?;
+        self.trim_spares();
         self.wal = WalFront::new(0, 0, replayed.last);
         self.lanes.rebuild();
         self.lanes.next_generation = self.lanes.next_generation.max(self.lanes.reserved).max(1);
@@ -158,7 +160,9 @@ impl Store {
             match replayed.ends.iter().find(|e| e.id == log.id) {
                 Some(end) => {
                     // What was read may be in the page cache only; from now on it is called synced.
-                    log.file.sync().map_err(|e| OpenError::io(&log.path, e))?;
+                    let io = |e| OpenError::io(&log.path, e);
+                    log.file.set_len(end.end).map_err(io)?;
+                    log.file.sync().map_err(io)?;
                     let file = &mut self.files[slot as usize];
                     file.used = end.end;
                     file.first_frame = end.first;
@@ -266,7 +270,7 @@ impl Store {
                 file.written = written;
             }
             Some(Done::Fatal { error, .. }) => return Err(OpenError::io(path, error)),
-            _ => return Err(OpenError::io(path, std::io::ErrorKind::StorageFull.into())),
+            _ => return Err(OpenError::io(path, ErrorKind::StorageFull.into())),
         }
         let slot = self.files.insert(file) as u32;
         self.wal = WalFront::new(slot, id, last);
@@ -277,7 +281,8 @@ impl Store {
             self.workers.wait(Duration::from_secs(1));
             self.poll();
             if self.failed || self.full {
-                return Err(OpenError::io(path, std::io::ErrorKind::StorageFull.into()));
+                let kind = if self.full { ErrorKind::StorageFull } else { ErrorKind::Other };
+                return Err(OpenError::io(path, kind.into()));
             }
         }
         match self.vfs.open(&self.layout.ballast(), Open::Read).and_then(|f| f.size()) {

@@ -254,7 +254,9 @@ impl Reader {
         if here {
             return Ok(());
         }
-        self.buf.resize(READ.max(len), 0);
+        if self.buf.len() < READ.max(len) {
+            self.buf = vec![0; READ.max(len)];
+        }
         self.place = (file.id, at);
         self.filled = 0;
         while self.filled < self.buf.len() {

@@ -17,6 +17,9 @@ const DUE: usize = 2;
 /// Longest wait for the threads before looking again.
 const WAIT: Duration = Duration::from_millis(100);
 
+/// How often a close looks again on a full disk: a little longer than jobs wait for a new try.
+const FULL_TRIES: u32 = 25;
+
 /// A checkpoint on its way.
 struct Pending {
     /// What it contains must be durable first.
@@ -145,10 +148,7 @@ impl Store {
                 self.retired.spares.push(file.id);
             }
         }
-        if self.retired.spares.len() > SPARES_MAX {
-            let ids = self.retired.spares.split_off(SPARES_MAX);
-            self.workers.background(Job::RemoveLogs { ids });
-        }
+        self.trim_spares();
         if let Some(next) = &mut self.checkpoints.next {
             let files = &self.files;
             next.effects.adopt.retain(|&slot| files[slot as usize].home == Home::Wal);
@@ -159,6 +159,14 @@ impl Store {
             self.workers.background(Job::Remove { home: Home::Seg, ids: segments });
         }
         self.merge.look = true;
+    }
+
+    /// Removes WAL files that are too many to keep.
+    pub(crate) fn trim_spares(&mut self) {
+        if self.retired.spares.len() > SPARES_MAX {
+            let ids = self.retired.spares.split_off(SPARES_MAX);
+            self.workers.background(Job::RemoveLogs { ids });
+        }
     }
 
     /// Whether files wait for a checkpoint.
@@ -200,6 +208,7 @@ impl Store {
 
     /// Works until a condition holds; an error when the disk is full or the store has failed.
     fn wait_until(&mut self, done: impl Fn(&Store) -> bool) -> Result<(), CloseError> {
+        let mut tries = 0;
         loop {
             self.poll();
             if self.failed {
@@ -208,7 +217,8 @@ impl Store {
             if done(self) {
                 return Ok(());
             }
-            if self.full {
+            tries += u32::from(self.full);
+            if tries > FULL_TRIES {
                 return Err(CloseError::Full { bytes: self.wal.unsynced() });
             }
             self.workers.wait(WAIT);

@@ -153,6 +153,20 @@ impl Faulty {
         inode.flip(offset, bit);
     }
 
+    /// Another file system with the same contents, as after a start of the machine.
+    pub fn copy(&self) -> Faulty {
+        let state = self.state();
+        let copy = Faulty::new(state.random.0);
+        let mut new = copy.state();
+        new.names = state.names.clone();
+        new.durable = state.names.clone();
+        new.next_inode = state.next_inode;
+        new.total = state.total;
+        new.inodes = state.inodes.iter().map(|(id, inode)| (*id, inode.copy())).collect();
+        drop(new);
+        copy
+    }
+
     /// The files and their lengths.
     pub fn files(&self) -> Vec<(PathBuf, u64)> {
         let state = self.state();

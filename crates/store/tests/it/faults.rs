@@ -1,5 +1,12 @@
 //! Random callers against the model, on a disk that misbehaves.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use store::vfs::faulty::{Fault, Faulty};
+use store::{LaneId, OpenError, ReadError, Recovered, Store};
+
 use crate::world::{World, for_seeds};
 
 #[test]
@@ -30,4 +37,214 @@ fn what_was_synced_survives_crashes() {
             }
         }
     });
+}
+
+/// Runs the same story with one fault at each of many places, then restarts and looks.
+fn with_fault_everywhere(seed: u64, fault: Fault) {
+    let plain = story(seed, None);
+    let operations = plain.vfs.operations();
+    assert!(operations > 60, "the story has {operations} operations");
+    for at in (0..operations).step_by(3) {
+        let mut world = story(seed, Some((at, fault)));
+        if world.store().health().failed || world.dice.below(2) == 0 {
+            world.restart(true);
+        } else {
+            world.check();
+            world.close_and_open();
+        }
+        // The store goes on from there.
+        (0..30).for_each(|_| world.step());
+        world.check();
+    }
+}
+
+fn story(seed: u64, fault: Option<(u64, Fault)>) -> World {
+    let mut world = World::new(seed);
+    if let Some((at, fault)) = fault {
+        world.vfs.inject(world.vfs.operations() + at, fault);
+    }
+    for _ in 0..220 {
+        world.step();
+        if world.store().health().failed {
+            break;
+        }
+    }
+    world
+}
+
+#[test]
+fn crash_at_any_operation_loses_nothing_synced() {
+    for_seeds(1..4, |seed| with_fault_everywhere(seed, Fault::Crash));
+}
+
+#[test]
+fn failed_write_or_sync_stops_the_store_and_loses_nothing_synced() {
+    for_seeds(4..6, |seed| with_fault_everywhere(seed, Fault::Io));
+}
+
+#[test]
+fn short_write_is_completed() {
+    for_seeds(6..7, |seed| with_fault_everywhere(seed, Fault::Short));
+}
+
+#[test]
+fn moment_without_room_is_survived() {
+    for_seeds(7..9, |seed| {
+        let operations = story(seed, None).vfs.operations();
+        for at in (0..operations).step_by(3) {
+            let mut world = story(seed, Some((at, Fault::Full)));
+            (0..20).for_each(|_| world.turn());
+            let health = world.store().health();
+            assert!(!health.full, "room is noticed after operation {at}");
+            world.check();
+            if !health.failed {
+                world.close_and_open();
+            }
+        }
+    });
+}
+
+/// Everything that an image holds, opened once.
+fn contents(world: &World, image: &Faulty) -> (Recovered, BTreeMap<(LaneId, u64), Vec<u8>>) {
+    let opened = Store::open(Arc::new(image.clone()), Path::new("/data"), world.options.clone());
+    let (mut store, recovered) = opened.unwrap();
+    let mut messages = BTreeMap::new();
+    for row in &recovered.lanes {
+        let mut from = 0;
+        while let Some(seq) = store.next(row.lane, from) {
+            messages.insert((row.lane, seq), store.read(row.lane, seq).unwrap().to_vec());
+            from = seq + 1;
+        }
+    }
+    (recovered, messages)
+}
+
+#[test]
+fn crash_during_recovery_changes_nothing() {
+    for_seeds(20..26, |seed| {
+        let mut world = story(seed, None);
+        world.store = None;
+        world.vfs.crash();
+        let (expected, messages) = contents(&world, &world.vfs.copy());
+        for at in 0.. {
+            let image = world.vfs.copy();
+            image.inject(at, Fault::Crash);
+            let opened =
+                Store::open(Arc::new(image.clone()), Path::new("/data"), world.options.clone());
+            let done = opened.is_ok();
+            drop(opened);
+            image.crash();
+            let (found, again) = contents(&world, &image);
+            assert_eq!(found.topology, expected.topology);
+            assert_eq!(found.lanes, expected.lanes);
+            assert!(again == messages, "messages differ after a crash at {at}");
+            if done {
+                break;
+            }
+        }
+    });
+}
+
+#[test]
+fn full_disk_keeps_everything_and_recovers() {
+    for_seeds(30..34, |seed| {
+        let vfs = Faulty::new(seed);
+        vfs.set_total(1 << 20);
+        let mut world = World::on(vfs, seed);
+        let lane = world.create(true);
+        world.turn();
+        let mut appended = 0;
+        while !world.store().health().full {
+            world.append(&[lane], true, 1500);
+            world.turn();
+            appended += 1;
+            assert!(appended < 1000, "the disk never became full");
+        }
+        let synced = world.synced;
+        for _ in 0..20 {
+            world.append(&[lane], true, 1500);
+            world.turn();
+        }
+        // Consumers go on, and their acks make room.
+        world.check();
+        let waiting: Vec<u64> = world.lanes[&lane].waiting.keys().copied().collect();
+        for seq in waiting {
+            world.settle(lane, seq);
+            world.turn();
+        }
+        assert!(world.synced > synced, "acks are synced on a full disk");
+        world.vfs.set_total(1 << 40);
+        (0..6).for_each(|_| world.turn());
+        assert!(!world.store().health().full, "the room was noticed");
+        world.append(&[lane], true, 1500);
+        world.turn();
+        world.turn();
+        world.restart(true);
+    });
+}
+
+#[test]
+fn flipped_bit_is_reported_and_never_delivered() {
+    for_seeds(40..46, |seed| {
+        let mut world = story(seed, None);
+        (0..3).for_each(|_| world.turn());
+        let synced = world.synced;
+        let lanes: BTreeMap<LaneId, BTreeMap<u64, Vec<u8>>> = (world.lanes.iter())
+            .filter(|(_, l)| l.durable && !l.deleted)
+            .map(|(id, l)| {
+                let owed = l.waiting.iter().filter(|(_, m)| m.pos != 0 && m.pos <= synced);
+                (*id, owed.map(|(seq, m)| (*seq, m.bytes.clone())).collect())
+            })
+            .collect();
+        world.store = None;
+        world.vfs.kill();
+        let files: Vec<_> = (world.vfs.files().into_iter())
+            .filter(|(path, len)| *len > 0 && !path.ends_with("ballast"))
+            .collect();
+        let mut reported = 0;
+        for (path, len) in &files {
+            for _ in 0..12 {
+                let (offset, bit) = (world.dice.below(*len), world.dice.below(8) as u8);
+                let image = world.vfs.copy();
+                image.flip(path, offset, bit);
+                reported += u32::from(is_reported(&world, &image, path, &lanes));
+            }
+        }
+        assert!(reported > 10, "only {reported} flips were reported");
+    });
+}
+
+/// Opens a damaged image and reads everything that is owed. Whether damage was reported.
+fn is_reported(
+    world: &World,
+    image: &Faulty,
+    path: &Path,
+    lanes: &BTreeMap<LaneId, BTreeMap<u64, Vec<u8>>>,
+) -> bool {
+    let opened = Store::open(Arc::new(image.clone()), Path::new("/data"), world.options.clone());
+    let mut store = match opened {
+        Ok((store, _)) => store,
+        Err(OpenError::Corrupt { file, .. }) => {
+            assert_eq!(file, path, "the damaged file is named");
+            return true;
+        }
+        Err(e) => panic!("damage of {} gave {e}", path.display()),
+    };
+    let mut reported = false;
+    for (&lane, messages) in lanes {
+        for (&seq, bytes) in messages {
+            assert_eq!(store.next(lane, seq), Some(seq), "a message vanished");
+            match store.read(lane, seq) {
+                Ok(read) => assert_eq!(&read[..], &bytes[..]),
+                Err(ReadError::Corrupt { file, .. }) => {
+                    let same = file.file_stem() == path.file_stem();
+                    assert!(same, "{} is damaged, not {}", path.display(), file.display());
+                    reported = true;
+                }
+                Err(e) => panic!("damage of {} gave {e}", path.display()),
+            }
+        }
+    }
+    assert_eq!(store.health().corrupt > 0, reported);
+    reported
 }

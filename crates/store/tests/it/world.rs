@@ -64,8 +64,12 @@ pub(crate) fn small() -> Options {
 
 impl World {
     pub(crate) fn new(seed: u64) -> World {
+        World::on(Faulty::new(seed), seed)
+    }
+
+    pub(crate) fn on(vfs: Faulty, seed: u64) -> World {
         let mut world = World {
-            vfs: Faulty::new(seed),
+            vfs,
             options: small(),
             store: None,
             lanes: BTreeMap::new(),

@@ -120,6 +120,18 @@ impl Inode {
         self.pages = self.durable.clone();
     }
 
+    /// The contents as programs see them, all of it durable.
+    pub(super) fn copy(&self) -> Inode {
+        Inode {
+            len: self.len,
+            durable_len: self.len,
+            pages: self.pages.clone(),
+            durable: self.pages.clone(),
+            dirty: BTreeSet::new(),
+            reserved: self.reserved,
+        }
+    }
+
     pub(super) fn flip(&mut self, offset: u64, bit: u8) {
         assert!(offset < self.len, "offset {offset} is behind the end");
         let number = offset / PAGE as u64;
