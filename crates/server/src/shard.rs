@@ -242,16 +242,20 @@ impl Shard {
             self.store.checkpoint(topology);
         }
         let synced = self.store.synced();
-        if synced > self.synced {
-            self.synced = synced;
+        let advanced = synced > self.synced;
+        self.synced = synced;
+        if advanced || self.connections.backlogged > 0 {
             self.committed();
+        }
+        if advanced {
             self.store.submit();
         }
     }
 
     fn committed(&mut self) {
         let synced = self.synced;
-        let backlog = self.store.health().backlog_bytes;
+        let backlog = self.store.backlog_bytes();
+        self.connections.backlogged = 0;
         for conn in std::mem::take(&mut self.connections.awaiting) {
             self.write_confirms(conn);
             self.unpark(conn, |park| match park {
@@ -260,6 +264,9 @@ impl Shard {
                 Park::Blocked => false,
             });
             let connection = &mut self.connections.table[conn];
+            if connection.park == Some(Park::Backlog) {
+                self.connections.backlogged += 1;
+            }
             let waits = matches!(connection.park, Some(Park::Sync(..) | Park::Backlog))
                 || connection.channels.values().any(|channel| {
                     channel.confirms.as_ref().is_some_and(|confirms| confirms.is_waiting())

@@ -201,7 +201,7 @@ pub(crate) struct Chunks {
 }
 
 /// Buffers kept for the next chunks: reusing warm memory costs no page faults.
-const POOL: usize = 4;
+const POOL: usize = 8;
 
 impl Chunks {
     pub(crate) fn new(standard: usize) -> Chunks {

@@ -225,6 +225,11 @@ impl Store {
         }
     }
 
+    /// `backlog_bytes` of [`Store::health`] alone, which is cheap enough to ask after every read.
+    pub fn backlog_bytes(&self) -> usize {
+        self.wal.unsynced() + self.retired.leaving
+    }
+
     /// How the store is doing.
     pub fn health(&self) -> Health {
         let mut disk = self.checkpoints.bytes + self.ballast_held;
@@ -240,7 +245,7 @@ impl Store {
         }
         let logs = self.retired.spares.len() + self.retired.spent.len();
         Health {
-            backlog_bytes: self.wal.unsynced() + self.retired.leaving,
+            backlog_bytes: self.backlog_bytes(),
             full: self.full,
             disk_bytes: disk + logs as u64 * self.options.wal_file_bytes,
             cache_bytes: self.chunks.resident + self.windows.bytes(),

@@ -14,8 +14,8 @@ use super::channel::{Channel, Mode};
 use super::connections::{Flow, Handled, Park, Phase};
 use crate::shard::{At, Shard};
 
-/// Log backlog beyond which publishers are not read: 64 MiB.
-pub(crate) const BACKLOG_BYTES_MAX: usize = 64 << 20;
+/// What the store has yet to write, beyond which publishers are not read: 24 MiB, some 20 ms of a disk.
+pub(crate) const BACKLOG_BYTES_MAX: usize = 24 << 20;
 /// How long a peer that sent something else than frames has to read why: 3 s, as with RabbitMQ.
 const FRAME_ERROR_MS: u64 = 3000;
 
@@ -64,7 +64,7 @@ impl Shard {
         self.write_confirms(conn);
         self.feed_starved();
         let alarm = self.alarms.is_on();
-        let backlog = self.store.health().backlog_bytes > BACKLOG_BYTES_MAX;
+        let backlog = self.store.backlog_bytes() > BACKLOG_BYTES_MAX;
         let connection = &mut self.connections.table[conn];
         let published = std::mem::take(&mut connection.published);
         if published && connection.park.is_none() && connection.phase == Phase::Running {
@@ -72,6 +72,7 @@ impl Shard {
                 self.block(conn);
             } else if backlog {
                 connection.park = Some(Park::Backlog);
+                self.connections.backlogged += 1;
                 self.connections.await_commit(conn);
             }
         }

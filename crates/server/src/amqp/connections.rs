@@ -134,6 +134,8 @@ pub(crate) struct Connections {
     pub(crate) counters: Counters,
     /// Connections that wait for a group commit, each once.
     pub(crate) awaiting: Vec<usize>,
+    /// How many of them are not read because the store has too much to write.
+    pub(crate) backlogged: usize,
     /// The connection whose request is handled, and the cancels of its own consumers that follow the
     /// answer: a client does not expect them while it waits for that.
     pub(crate) late_cancels: Option<(usize, Vec<u8>)>,
