@@ -1,3 +1,5 @@
+//! Headers and properties: as RabbitMQ's clients write them, rewritten, damaged.
+
 use super::*;
 use crate::value::Value;
 

@@ -1,3 +1,5 @@
+//! Reply codes, their scopes and texts.
+
 use super::*;
 
 /// Number, name and scope as amqp.md and the specification have them.

@@ -1,3 +1,5 @@
+//! Frames: whole, in pieces, damaged, and the ones written for every message.
+
 use super::*;
 use crate::content::ContentHeader;
 use crate::method::{BasicAck, BasicDeliver, BasicGetOk, BasicNack, BasicReturn, ChannelOpen};

@@ -1,3 +1,5 @@
+//! Field tables against bytes that RabbitMQ reads and writes, and against another codec.
+
 use super::*;
 
 /// A value, its bytes and RabbitMQ's word for its type.

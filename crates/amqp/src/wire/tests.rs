@@ -1,3 +1,5 @@
+//! The fields that methods and properties are made of.
+
 use super::*;
 
 #[test]
