@@ -1,5 +1,8 @@
 //! The one command that runs every check and test and closes with what passed and failed.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};

@@ -3,6 +3,9 @@
 //! An exemption is a row in [`EXEMPT`] with its reason; a row that is no longer needed is an error,
 //! so the list only shrinks.
 
+#[cfg(test)]
+mod tests;
+
 use std::path::Path;
 use std::process::Command;
 
@@ -106,7 +109,7 @@ fn source(file: &str, text: &str, findings: &mut Vec<Finding>) {
     }
     for (number, line) in text.lines().enumerate() {
         // This file names what it forbids.
-        if file == "xtask/src/tidy.rs" {
+        if file.starts_with("xtask/src/tidy") {
             break;
         }
         let number = number + 1;

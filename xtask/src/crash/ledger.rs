@@ -8,6 +8,9 @@
 //! ```
 //! A message that is gone never comes back; one that is kept is found after every crash.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashMap};
 
 use super::message::{Key, parse};

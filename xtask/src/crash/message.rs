@@ -5,6 +5,9 @@
 //! | 0xA5 | prod | queue | seq  | length | check | bytes of a fixed random block …
 //! ```
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::LazyLock;
 
 /// Names a message: producer and its sequence number.

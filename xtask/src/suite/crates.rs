@@ -1,5 +1,8 @@
 //! lapin and amqprs: the tests of other Rust clients, from their published crates.
 
+#[cfg(test)]
+mod tests;
+
 use std::path::PathBuf;
 use std::process::Command;
 

@@ -1,6 +1,9 @@
 //! amqp091-go, the Go client, from Debian's package that contains its tests.
 
-use std::path::{Path, PathBuf};
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -34,11 +37,11 @@ pub(super) fn run(place: &Place) -> Result<Results> {
     command.args(["-test.v", "-test.timeout", "200s"]).current_dir(SOURCE);
     command.env("AMQP_URL", "amqp://guest:guest@127.0.0.1:5672/");
     process::logged(&mut command, &place.log, place.limit)?;
-    parse(&place.log)
+    Ok(parse(&std::fs::read_to_string(&place.log).context("the suite's log")?))
 }
 
-fn parse(log: &Path) -> Result<Results> {
-    let text = std::fs::read_to_string(log).context("the suite's log")?;
+/// Reads lines such as `--- PASS: TestName (0.01s)`.
+fn parse(text: &str) -> Results {
     let mut results = Results::default();
     for line in text.lines() {
         let Some(rest) = line.trim_start().strip_prefix("--- ") else { continue };
@@ -52,5 +55,5 @@ fn parse(log: &Path) -> Result<Results> {
         let test = rest.split(" (").next().unwrap_or(rest);
         results.0.insert(test.to_owned(), outcome);
     }
-    Ok(results)
+    results
 }

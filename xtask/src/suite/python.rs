@@ -1,5 +1,8 @@
 //! py-amqp and kombu, from their source packages.
 
+#[cfg(test)]
+mod tests;
+
 use std::path::Path;
 use std::process::Command;
 
@@ -35,7 +38,7 @@ fn pytest(place: &Place, source: &Path, args: &[&str]) -> Result<Results> {
     command.args(args).current_dir(source).env("COLUMNS", "500");
     // A failing test fails the comparison, not the run.
     process::logged(&mut command, &place.log, place.limit)?;
-    parse(&place.log)
+    Ok(parse(&std::fs::read_to_string(&place.log).context("the suite's log")?))
 }
 
 /// What follows the name of a test.
@@ -48,8 +51,7 @@ const WORDS: &[(&str, Outcome)] = &[
 ];
 
 /// Reads lines such as `t/integration/test_rmq.py::test_connect[plain] PASSED   [ 5%]`.
-fn parse(log: &Path) -> Result<Results> {
-    let text = std::fs::read_to_string(log).context("the suite's log")?;
+fn parse(text: &str) -> Results {
     let mut results = Results::default();
     for line in text.lines() {
         let Some(line) = line.strip_prefix("t/integration/") else { continue };
@@ -58,5 +60,5 @@ fn parse(log: &Path) -> Result<Results> {
             results.0.insert(line[..end].to_owned(), outcome);
         }
     }
-    Ok(results)
+    results
 }
