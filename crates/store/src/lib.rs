@@ -32,6 +32,7 @@ mod files;
 mod lane;
 mod live;
 mod merge;
+mod node;
 mod open;
 mod read;
 mod record;
@@ -129,6 +130,8 @@ pub struct Recovered {
     /// Bytes after the last complete frame: a write that a crash cut short. None of it was
     /// reported as synced.
     pub torn_bytes: u64,
+    /// Chosen when the directory was made.
+    pub node_id: u64,
 }
 
 /// A durable lane that was found again.
@@ -211,6 +214,8 @@ pub struct Store {
     workers: workers::Workers,
     /// Ids of files: never used twice.
     next_file: u64,
+    /// Data files opened for reading since all were closed.
+    handles: usize,
     corrupt: u64,
     failed: bool,
     /// A write found no room, and the ballast has not been restored since.

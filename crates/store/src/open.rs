@@ -14,6 +14,7 @@ use crate::commit::WalFront;
 use crate::files::{Chunks, DataFile, Home, Layout, State};
 use crate::lane::{Lane, Lanes, TailEntry};
 use crate::merge::MergeFront;
+use crate::node;
 use crate::record::{BLOCK, Kind, Record};
 use crate::recovery::{self, LogFile, Replayed};
 use crate::restore;
@@ -66,6 +67,7 @@ impl Store {
             ballast_asked: false,
             workers,
             next_file: 0,
+            handles: 0,
             corrupt: 0,
             failed: false,
             layout,
@@ -73,7 +75,8 @@ impl Store {
             options,
             _lock: lock,
         };
-        let recovered = store.recover(&context)?;
+        let node_id = node::open(&*store.vfs, dir, store.options.inline)?;
+        let recovered = Recovered { node_id, ..store.recover(&context)? };
         store.start_log(&context)?;
         Ok((store, recovered))
     }

@@ -1,18 +1,21 @@
 //! Messages are found again: in a chunk, or on disk behind a check of every record.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::background::Job;
 use crate::chunk::Slice;
-use crate::files::Index;
+use crate::files::{Home, Index};
 use crate::lane::{Log, Run};
 use crate::record::{BLOCK, RECORD_HEADER, Record, TARGET};
 use crate::segment::{self, IndexEntry};
 use crate::vfs::{File, Open};
 use crate::window::{BlockError, Span};
 use crate::{LaneId, ReadError, Seq, Store};
+
+/// Segments opened before all are closed again; each has two files.
+const HANDLES_MAX: usize = 128;
 
 /// Which of a run's hints a lookup uses.
 #[derive(Clone, Copy)]
@@ -90,7 +93,7 @@ impl Store {
                 }
                 Ok(bytes)
             }
-            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Err(self.damaged(file, span.off)),
+            Err(e) if e.kind() == ErrorKind::UnexpectedEof => Err(self.damaged(file, span.off)),
             Err(source) => Err(self.refused(file, source)),
         }
     }
@@ -100,9 +103,31 @@ impl Store {
         if let Some(handle) = &self.files[file as usize].handle {
             return Ok(handle.clone());
         }
-        let handle = self.vfs.open(&self.path_of(file), Open::Read)?;
-        self.files[file as usize].handle = Some(handle.clone());
+        self.close_some_handles();
+        let f = &mut self.files[file as usize];
+        let mut opened = self.vfs.open(&self.layout.data(f.home, f.id), Open::Read);
+        if f.home == Home::Wal && opened.as_ref().is_err_and(|e| e.kind() == ErrorKind::NotFound) {
+            // The background thread has just given it its name as a segment.
+            opened = self.vfs.open(&self.layout.data(Home::Seg, f.id), Open::Read);
+        }
+        let handle = opened?;
+        f.handle = Some(handle.clone());
+        self.handles += 1;
         Ok(handle)
+    }
+
+    /// Keeps the number of open segments within bounds: what is read is opened again.
+    fn close_some_handles(&mut self) {
+        if self.handles < HANDLES_MAX {
+            return;
+        }
+        self.handles = 0;
+        for (_, f) in self.files.iter_mut() {
+            if f.home != Home::Tmp {
+                f.handle = None;
+                f.index_handle = None;
+            }
+        }
     }
 
     /// The index entry of a message in run `i`, and the run's file.

@@ -84,9 +84,16 @@ pub(crate) fn replay(
                 Ok(frame) => frame,
                 Err(ReadFailure::Io(e)) => return Err(OpenError::io(&file.path, e)),
                 Err(ReadFailure::Bad(bad)) => {
-                    let known = synced.max(later_synced(files, i, end.end)?);
-                    if bound.is_some() || known > out.last {
-                        return Err(OpenError::corrupt(&file.path, bad.at, bad.what));
+                    let (later, place) = later_synced(files, i, end.end)?;
+                    if bound.is_some() || synced.max(later) > out.last {
+                        // A file whose first frame is damaged is where the log would go on, when
+                        // nothing more is found in this one.
+                        return Err(match place {
+                            Some(n) if n > i && bound.is_none() => {
+                                OpenError::corrupt(&files[n].path, 0, bad.what)
+                            }
+                            _ => OpenError::corrupt(&file.path, bad.at, bad.what),
+                        });
                     }
                     out.torn = torn_bytes(file, end.end);
                     break;
@@ -120,7 +127,7 @@ fn finish(
     let mut place = files.last().map_or(folder, |f| &f.path);
     for (file, first) in files.iter().zip(firsts) {
         if first.is_none() {
-            let later = later_synced(std::slice::from_ref(file), 0, 0)?;
+            let (later, _) = later_synced(std::slice::from_ref(file), 0, 0)?;
             if later > known {
                 (known, place) = (later, &file.path);
             }
@@ -146,9 +153,10 @@ fn first_frames(files: &[LogFile]) -> Result<Vec<Option<FrameHeader>>, OpenError
 }
 
 /// The highest `synced` that any frame header at or after an offset of file `i`, or in a later
-/// file, tells of.
-fn later_synced(files: &[LogFile], i: usize, from: u64) -> Result<u64, OpenError> {
+/// file, tells of; and the first file that has one.
+fn later_synced(files: &[LogFile], i: usize, from: u64) -> Result<(u64, Option<usize>), OpenError> {
     let mut synced = 0;
+    let mut place = None;
     let mut buf = vec![0; 1 << 20];
     for (n, f) in files[i..].iter().enumerate() {
         let mut at = if n == 0 { from } else { 0 };
@@ -160,12 +168,13 @@ fn later_synced(files: &[LogFile], i: usize, from: u64) -> Result<u64, OpenError
             for block in buf[..got].chunks(BLOCK) {
                 if let Some(header) = FrameHeader::decode(block, f.id) {
                     synced = synced.max(header.synced);
+                    place.get_or_insert(i + n);
                 }
             }
             at += blocks(got) as u64;
         }
     }
-    Ok(synced)
+    Ok((synced, place))
 }
 
 /// How much of a broken last frame there is, for the log message only.

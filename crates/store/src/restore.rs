@@ -98,8 +98,6 @@ impl Store {
             return Err(OpenError::corrupt(index_path, index_len, what));
         }
         file.state = State::Sealed;
-        file.handle = Some(handle);
-        file.index_handle = Some(index);
         file.index = Index::Disk;
         file.used = row.used;
         file.entries = row.entries;

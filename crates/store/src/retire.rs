@@ -25,6 +25,8 @@ const RUN_SPAN_MAX: u64 = 1 << 31;
 pub(crate) struct Retired {
     /// Slots of complete P-log files, oldest first.
     pub(crate) logs: VecDeque<u32>,
+    /// A P-log file is being sealed. One at a time: a checkpoint lists a gapless past.
+    pub(crate) sealing: bool,
     /// Slots of complete T-log files, oldest first.
     pub(crate) transient: VecDeque<u32>,
     /// Ids of WAL files that hold nothing any more, once the next checkpoint says so.
@@ -90,7 +92,9 @@ impl Store {
     /// Does what has become possible since the last call.
     pub(crate) fn advance(&mut self) {
         self.shed();
-        while let Some(&file) = self.retired.logs.front() {
+        while let Some(&file) = self.retired.logs.front()
+            && !self.retired.sealing
+        {
             let many = self.retired.logs.len() > FULL_LOGS_MAX;
             let synced = self.files[file as usize].last_frame <= self.wal.synced;
             if !synced || !(many || self.has_left_memory(file)) {
@@ -160,6 +164,7 @@ impl Store {
                 return self.fail(format!("opening {} failed: {e}", path.display()));
             }
         };
+        self.retired.sealing |= log == Log::P;
         let seal = Seal { slot, id, home, file, used, entries, spill };
         self.workers.background(Job::Seal(seal));
     }
@@ -179,6 +184,7 @@ impl Store {
 
     fn sealed(&mut self, sealed: Sealed) {
         let file = &mut self.files[sealed.slot as usize];
+        self.retired.sealing &= file.home != Home::Wal;
         if sealed.id != file.id {
             self.retired.spent.push(file.id);
         }

@@ -196,10 +196,11 @@ impl Store {
         self.files[file as usize].state = State::Full;
         self.files[file as usize].last_frame = self.wal.next - 1;
         self.retired.logs.push_back(file);
+        self.wait_until(|s| !s.retired.sealing)?;
         while let Some(file) = self.retired.logs.pop_front() {
             self.seal(file, Log::P);
+            self.wait_until(|s| !s.retired.sealing)?;
         }
-        self.wait_until(|s| !s.files.iter().any(|(_, f)| is_sealing(f)))?;
         self.wait_until(|s| s.checkpoints.installing.is_none() && !s.merge.running)?;
         self.merge.running = true;
         self.snapshot(&topology, true);
@@ -258,8 +259,4 @@ impl Store {
             failed: self.failed,
         }
     }
-}
-
-fn is_sealing(f: &DataFile) -> bool {
-    f.home == Home::Wal && f.state == State::Sealing
 }
