@@ -3,6 +3,7 @@
 //! `load hot DIR`: append and settle at once, ns a message.
 //! `load latency DIR`: one message in flight, microseconds until it is synced.
 //! `load fill DIR COUNT SIZE`: so many waiting messages, then the process ends without closing.
+//! `load lanes DIR COUNT`: so many empty durable lanes, closed.
 //! `load drain DIR`: opens, reads and settles everything, closes.
 //! `load open DIR`: opens and closes.
 
@@ -149,6 +150,23 @@ fn latency(dir: &str) {
     }
 }
 
+/// So many empty durable lanes.
+fn lanes(dir: &str, count: u64) {
+    let (mut store, _, bell) = open(dir);
+    println!("{}", usage());
+    let begin = Instant::now();
+    for i in 0..count {
+        store.create_lane(true);
+        if i % 64 == 63 {
+            turn(&mut store);
+            push_back(&mut store, &bell);
+        }
+    }
+    println!("{count} lanes in {:?}; {}", begin.elapsed(), usage());
+    store.close(Vec::new()).unwrap_or_else(|e| panic!("{e}"));
+    println!("closed after {:?}; {}", begin.elapsed(), usage());
+}
+
 fn fill(dir: &str, count: u64, size: usize) {
     let (mut store, _, bell) = open(dir);
     println!("{}", usage());
@@ -199,11 +217,12 @@ fn drain(dir: &str) {
 fn main() {
     let args: Vec<String> = std::env::args().collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let number = |text: &str| text.parse().unwrap_or_else(|e| panic!("{text}: {e}"));
     match args[1..] {
         ["hot", dir] => hot(dir),
         ["latency", dir] => latency(dir),
+        ["lanes", dir, count] => lanes(dir, number(count)),
         ["fill", dir, count, size] => {
-            let number = |text: &str| text.parse().unwrap_or_else(|e| panic!("{text}: {e}"));
             fill(dir, number(count), number(size) as usize);
         }
         ["drain", dir] => drain(dir),

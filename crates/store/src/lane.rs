@@ -206,6 +206,17 @@ impl Lane {
         }
     }
 
+    /// Bytes of memory.
+    pub(crate) fn bytes(&self) -> usize {
+        let part = |part: &Part| {
+            let live: usize = part.runs.iter().map(|run| run.live.heap()).sum();
+            part.tail.capacity() * size_of::<TailEntry>()
+                + part.runs.capacity() * size_of::<Run>()
+                + live
+        };
+        size_of::<Lane>() + self.parts.iter().map(part).sum::<usize>()
+    }
+
     /// The smallest waiting sequence number at or above `from`, of both parts.
     pub(crate) fn next(&self, from: Seq) -> Option<Seq> {
         let p = self.parts[0].next(from);

@@ -15,10 +15,14 @@
 //!
 //! Never here: what a message means, a socket, a second sync of the same bytes.
 
+#![warn(missing_docs)]
+#![deny(unsafe_code)]
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[expect(unsafe_code, reason = "memory that is written and read at once; argued in the module")]
 pub mod chunk;
 pub mod error;
 pub mod vfs;

@@ -81,6 +81,14 @@ impl LiveSet {
         }
     }
 
+    /// Bytes of heap.
+    pub(crate) fn heap(&self) -> usize {
+        match self {
+            LiveSet::Bits(words) => words.len() * 8,
+            LiveSet::List(list) => list.capacity() * 4,
+        }
+    }
+
     /// Appends the set in its checkpoint form: a tag, a count, then words or numbers.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         match self {

@@ -35,6 +35,8 @@ pub(crate) struct Retired {
     pub(crate) spares: Vec<u64>,
     /// Slots of segments in which nothing waits, to be removed after the next checkpoint.
     pub(crate) dead: Vec<u32>,
+    /// Sealed WAL files that have not got their names as segments.
+    pub(crate) adopted: usize,
     /// Jobs that found the disk full.
     stalled: Vec<Job>,
     retry_at: Option<Instant>,
@@ -194,6 +196,7 @@ impl Store {
         file.used = sealed.used;
         file.index = Index::Disk;
         file.state = State::Sealed;
+        self.retired.adopted += usize::from(file.home == Home::Wal);
         if file.live == 0 {
             self.file_died(sealed.slot);
         }
@@ -207,6 +210,7 @@ impl Store {
             return;
         }
         file.state = State::Dead;
+        self.retired.adopted -= usize::from(file.home == Home::Wal);
         if file.home == Home::Tmp {
             self.discard_file(slot);
         } else {

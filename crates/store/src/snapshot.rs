@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::background::Job;
 use crate::checkpoint::{FileRow, Meta, Writer};
-use crate::files::{DataFile, Home, State};
+use crate::files::{Home, State};
 use crate::lane::Log;
 use crate::{CloseError, Health, Pos, Store};
 
@@ -131,7 +131,9 @@ impl Store {
         self.checkpoints.bytes = bytes;
         let Some(effects) = self.checkpoints.installing.take() else { return };
         for slot in effects.adopt {
-            self.files[slot as usize].home = Home::Seg;
+            let file = &mut self.files[slot as usize];
+            file.home = Home::Seg;
+            self.retired.adopted -= usize::from(file.state == State::Sealed);
         }
         self.retired.spent.retain(|id| !effects.spent.contains(id));
         self.retired.spares.extend(effects.spent);
@@ -175,8 +177,7 @@ impl Store {
         if busy || self.failed {
             return false;
         }
-        let adopted = |f: &DataFile| f.home == Home::Wal && f.state == State::Sealed;
-        let logs = self.files.iter().filter(|(_, f)| adopted(f)).count() + self.retired.spent.len();
+        let logs = self.retired.adopted + self.retired.spent.len();
         let dead = self.retired.dead.len();
         // Many segments make a checkpoint long: then more have to come free with it.
         let many = dead >= DUE.max(self.files.len() / 16);
@@ -229,6 +230,11 @@ impl Store {
     /// `backlog_bytes` of [`Store::health`] alone, which is cheap enough to ask after every read.
     pub fn backlog_bytes(&self) -> usize {
         self.wal.unsynced() + self.retired.leaving
+    }
+
+    /// Memory of all lanes in bytes: what waiting messages cost beyond the cache. Walks them all.
+    pub fn lane_bytes(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.bytes()).sum()
     }
 
     /// How the store is doing.

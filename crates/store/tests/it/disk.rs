@@ -132,3 +132,106 @@ fn second_process_is_told_who_holds_the_directory() {
         other => panic!("expected Locked, got {:?}", other.map(|(_, r)| r)),
     }
 }
+
+/// Small files, so that they are sealed, recycled and removed within a test.
+fn small() -> Options {
+    Options {
+        cache_bytes: 256 << 10,
+        chunk_bytes: 64 << 10,
+        wal_file_bytes: 1 << 20,
+        idle: Duration::from_millis(5),
+        ..Options::default()
+    }
+}
+
+impl Fixture {
+    fn turn(&mut self) {
+        self.store.submit();
+        if self.store.poll().checkpoint_due {
+            self.store.checkpoint(vec![b"all of it".to_vec()]);
+        }
+    }
+
+    /// Works until nothing is under way and a condition holds.
+    fn until(&mut self, done: impl Fn(&Store) -> bool) {
+        for _ in 0..10_000 {
+            self.turn();
+            if done(&self.store) {
+                return;
+            }
+            // The bell also rings for things taken already.
+            let _ = self.bell.recv_timeout(Duration::from_millis(5));
+        }
+        panic!("still waiting: {:?}", self.store.health());
+    }
+}
+
+#[test]
+fn backlog_goes_to_segments_and_its_space_comes_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut f = open_with(dir.path(), small());
+    let lanes: Vec<_> = (0..3).map(|_| f.store.create_lane(true)).collect();
+    let body = vec![3u8; 700];
+    for i in 0..20_000usize {
+        // The first lane is a queue whose consumer keeps up; of the others nearly all waits.
+        let (seq, _) = f.put(lanes[i % 3], i % 5 != 4, &body);
+        if i % 3 == 0 {
+            f.store.settle(lanes[0], seq);
+        }
+        if i % 32 == 0 {
+            f.turn();
+        }
+    }
+    f.until(|s| s.health().backlog_bytes == 0 && s.health().segments > 5);
+    for &lane in &lanes[1..] {
+        let mut from = 0;
+        while let Some(seq) = f.store.next(lane, from) {
+            assert_eq!(f.store.read(lane, seq).unwrap().len(), 702);
+            from = seq + 1;
+        }
+        assert_eq!(f.store.stats(lane).live, 20_000 / 3 + u64::from(lane == lanes[1]));
+    }
+    let persistent: Vec<u64> = lanes.iter().map(|&l| f.store.stats(l).live * 4 / 5).collect();
+    f.store.close(vec![b"all of it".to_vec()]).unwrap();
+
+    let mut f = open_with(dir.path(), small());
+    assert!(f.recovered.clean);
+    assert_eq!(f.recovered.topology, [b"all of it"]);
+    for (&lane, expected) in lanes.iter().zip(persistent) {
+        assert!(f.store.stats(lane).live.abs_diff(expected) < 5);
+        while let Some(seq) = f.store.next(lane, 0) {
+            assert_eq!(f.store.read(lane, seq).unwrap().len(), 702);
+            f.store.settle(lane, seq);
+        }
+        f.turn();
+    }
+    f.until(|s| s.health().segments == 0);
+    f.store.close(Vec::new()).unwrap();
+    let left = std::fs::read_dir(dir.path().join("seg")).unwrap().count();
+    assert_eq!(left, 0, "files of the drained backlog are removed");
+}
+
+#[test]
+fn waiting_message_costs_less_than_a_byte_of_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut f = open_with(dir.path(), small());
+    let lane = f.store.create_lane(true);
+    let mut pos = 0;
+    for i in 0..150_000u32 {
+        pos = f.put(lane, true, &i.to_le_bytes()).1;
+        if i % 256 == 0 {
+            f.turn();
+        }
+    }
+    f.until(|s| s.synced() >= pos && s.health().segments >= 5);
+    let stats = f.store.stats(lane);
+    assert_eq!(stats.live, 150_000);
+    // Two files of 1 MiB may not be sealed yet: 24 bytes for each of their 19,000 messages.
+    let tail = 3 * (1 << 20) / 54 * 24;
+    let bytes = f.store.lane_bytes();
+    assert!(bytes < 150_000 + tail, "{bytes} bytes for {} messages", stats.live);
+    f.store.close(Vec::new()).unwrap();
+    let f = open_with(dir.path(), small());
+    let bytes = f.store.lane_bytes();
+    assert!(bytes < 150_000 / 4, "{bytes} bytes for 150,000 messages in segments");
+}
