@@ -105,6 +105,16 @@ impl Broker {
         cx: &mut Cx<'_, S>,
         handles: &[(Handle, Option<ConsumerKey>)],
     ) {
+        // A queue gets its messages all at once: it would deliver the first ones again before the
+        // others are back in front of them.
+        let mut grouped = Vec::new();
+        let handles = if handles.is_sorted_by_key(|(handle, _)| handle.queue) {
+            handles
+        } else {
+            grouped.extend_from_slice(handles);
+            grouped.sort_by_key(|(handle, _)| handle.queue);
+            &grouped
+        };
         for of_one_queue in handles.chunk_by(|(a, _), (b, _)| a.queue == b.queue) {
             let id = of_one_queue[0].0.queue;
             self.with_queue(cx, id, |queue, cx, out| queue.requeue(cx, of_one_queue, out));

@@ -216,11 +216,12 @@ impl Broker {
         let Some(queue) = self.queues.get(id) else { return Ok((0, 0)) };
         check_owner(queue, who)?;
         let named = || Resource::Queue.named(name, &who.vhost);
-        if if_unused && queue.consumers() > 0 {
-            return Err(precondition(format!("{} in use", named())));
-        }
+        // In RabbitMQ's order.
         if if_empty && queue.ready() > 0 {
             return Err(precondition(format!("{} not empty", named())));
+        }
+        if if_unused && queue.consumers() > 0 {
+            return Err(precondition(format!("{} in use", named())));
         }
         let (ready, pos) = self.remove_queue(cx, id);
         Ok((saturated(ready), pos))

@@ -135,6 +135,15 @@ fn what_is_in_use_or_not_empty_stays_if_asked_so() {
                 c.publish("", "full", "m");
                 delete(c, "full", false, true);
             }),
+            (406, (50, 40), "PRECONDITION_FAILED - queue 'both' in vhost '/' not empty", |c| {
+                c.declare(&queue("both").exclusive());
+                c.publish("", "both", "m");
+                c.prefetch(1);
+                c.consume(&consume("both"));
+                c.publish("", "both", "m");
+                c.delivery();
+                delete(c, "both", true, true);
+            }),
             (406, (40, 20), "PRECONDITION_FAILED - exchange 'busy' in vhost '/' in use", |c| {
                 c.declare_exchange(&exchange("busy", "fanout"));
                 c.declare(&queue("bound-to-busy").exclusive());

@@ -72,6 +72,24 @@ fn requeued_messages_return_to_their_places() {
 }
 
 #[test]
+fn each_queue_gets_its_messages_back_in_one_go() {
+    let c = filled("s-one", &["1", "2"]);
+    c.declare(&queue("s-two").exclusive());
+    c.prefetch(3);
+    let tags = ["s-one", "s-two"].map(|name| c.consume(&consume(name)));
+    c.expect_bodies(&["1", "2"]);
+    c.publish("", "s-two", "x");
+    c.expect_bodies(&["x"]);
+    // The first one of its queue now has the highest tag, behind one of another queue.
+    c.reject(1, true);
+    c.expect_bodies(&["1"]);
+    c.nack(0, true, true);
+    let got: Vec<_> = (0..3).map(|_| c.delivery()).collect();
+    let of_one = got.iter().filter(|delivery| delivery.consumer == tags[0]);
+    assert_eq!(of_one.map(Delivery::text).collect::<Vec<_>>(), ["1", "2"]);
+}
+
+#[test]
 fn rejected_messages_without_requeue_are_gone() {
     let c = filled("s-rejected", &["a", "b", "c", "d"]);
     c.consume(&consume("s-rejected"));
