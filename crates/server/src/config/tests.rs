@@ -38,7 +38,7 @@ fn defaults_and_complete_tls_are_taken() {
 
 #[test]
 fn what_cannot_work_is_refused_at_its_setting() {
-    refused(&[("amqp_listen", "")], "amqp_listen: nothing to listen on");
+    refused(&[("amqp_listen", "")], "--amqp-listen: nothing to listen on");
     refused(&[("amqps_listen", "*:5671")], "--amqps-listen: TLS needs");
     refused(&[("tls_cert", "c")], "--tls-cert: tls_cert and tls_key belong together");
     refused(&[("tls_key", "k")], "--tls-key: tls_cert and tls_key belong together");
