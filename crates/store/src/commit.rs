@@ -180,6 +180,7 @@ impl Store {
         }
         if idle && !self.failed {
             self.merge.look = true;
+            self.chunks.relax();
             self.close_idle_log();
             if self.full && !self.workers.is_inline() {
                 self.workers.wal(WalJob::Linger(RETRY));

@@ -196,20 +196,24 @@ pub(crate) struct Chunks {
     /// Bytes of memory in `buf`s.
     pub(crate) resident: usize,
     pool: Vec<Chunk>,
+    /// Bytes that chunks should stay below.
+    budget: usize,
     standard: usize,
     serial: u64,
 }
 
-/// Buffers kept for the next chunks: reusing warm memory costs no page faults.
-const POOL: usize = 8;
+/// Buffers kept for the next chunks while nothing happens. Under load more are kept, so that what
+/// waits for the disk does not come from fresh memory each time: that costs page faults.
+const POOL_IDLE: usize = 2;
 
 impl Chunks {
-    pub(crate) fn new(standard: usize) -> Chunks {
+    pub(crate) fn new(standard: usize, budget: usize) -> Chunks {
         Chunks {
             slab: Slab::new(),
             order: VecDeque::new(),
             resident: 0,
             pool: Vec::new(),
+            budget,
             standard,
             serial: 0,
         }
@@ -262,12 +266,17 @@ impl Chunks {
     pub(crate) fn release(&mut self, slot: u32) {
         let Some(buf) = self.slab[slot as usize].buf.take() else { return };
         self.resident -= buf.capacity();
-        if self.pool.len() < POOL
+        if self.resident + self.pool.len() * self.standard < 2 * self.budget
             && buf.capacity() == self.standard
             && let Some(buf) = buf.reuse()
         {
             self.pool.push(buf);
         }
+    }
+
+    /// Gives spare buffers back to the system.
+    pub(crate) fn relax(&mut self) {
+        self.pool.truncate(POOL_IDLE);
     }
 
     /// Forgets a chunk.

@@ -53,7 +53,7 @@ impl Store {
         let mut store = Store {
             lanes: Lanes::default(),
             files: Slab::new(),
-            chunks: Chunks::new(options.chunk_bytes),
+            chunks: Chunks::new(options.chunk_bytes, options.cache_bytes),
             windows: Windows::new(options.window_bytes),
             blocks: IndexBlocks::default(),
             wal: WalFront::new(0, 0, 0),
