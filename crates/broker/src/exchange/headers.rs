@@ -1,8 +1,9 @@
 //! The headers exchange: the message's headers are compared with the binding's arguments.
 //!
 //! `x-match` says how: `all` (the default) or `any`, which leave out arguments whose names begin with `x-`, and `all-with-x`
-//! or `any-with-x`, which do not. An argument without a value (void) asks only that the header is there. Integers of any
-//! width are equal by value, and so are floats; nothing else is equal to a value of another type, as on RabbitMQ 4.3.
+//! or `any-with-x`, which do not. An argument without a value (void) asks only that the header is there. Types
+//! do not count, as on RabbitMQ: integers of any width and timestamps are equal by value, floats are, and strings are to
+//! bytes. A whole number is not equal to a float, as on 4.3.
 
 use std::collections::BTreeMap;
 
@@ -98,7 +99,10 @@ impl Asked {
 }
 
 fn equal(wanted: &Value, has: &Value) -> bool {
-    if let (Some(wanted), Some(has)) = (wanted.as_i64(), has.as_i64()) {
+    if let (Some(wanted), Some(has)) = (integer(wanted), integer(has)) {
+        return wanted == has;
+    }
+    if let (Some(wanted), Some(has)) = (wanted.as_bytes(), has.as_bytes()) {
         return wanted == has;
     }
     match (wanted, has) {
@@ -106,6 +110,14 @@ fn equal(wanted: &Value, has: &Value) -> bool {
         (Value::F32(a), Value::F64(b)) => f64::from(*a) == *b,
         (Value::F64(a), Value::F32(b)) => *a == f64::from(*b),
         (wanted, has) => wanted == has,
+    }
+}
+
+/// A whole number of any type, seconds included.
+fn integer(value: &Value) -> Option<i128> {
+    match value {
+        Value::Timestamp(seconds) => Some((*seconds).into()),
+        other => other.as_i64().map(Into::into),
     }
 }
 

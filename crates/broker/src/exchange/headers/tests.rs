@@ -5,7 +5,7 @@ use amqp::value::{Table, Value};
 use super::{check_binding, equal};
 
 #[test]
-fn integers_of_any_width_are_equal_and_nothing_else_is() {
+fn whole_numbers_of_any_type_are_equal_and_nothing_else_is() {
     let one = [
         Value::I8(1),
         Value::U8(1),
@@ -14,6 +14,7 @@ fn integers_of_any_width_are_equal_and_nothing_else_is() {
         Value::I32(1),
         Value::U32(1),
         Value::I64(1),
+        Value::Timestamp(1),
     ];
     let others = [
         Value::Bool(true),
@@ -21,7 +22,6 @@ fn integers_of_any_width_are_equal_and_nothing_else_is() {
         Value::F32(1.0),
         Value::from("1"),
         Value::Bytes(b"1".to_vec()),
-        Value::Timestamp(1),
         Value::Decimal { scale: 0, value: 1 },
         Value::Void,
         Value::I64(2),
@@ -30,9 +30,10 @@ fn integers_of_any_width_are_equal_and_nothing_else_is() {
         assert!(one.iter().all(|b| equal(a, b)), "{a:?}");
         assert!(others.iter().all(|b| !equal(a, b)), "{a:?}");
     }
+    assert!(equal(&Value::from("1"), &Value::Bytes(b"1".to_vec())));
     assert!(equal(&Value::F32(1.5), &Value::F64(1.5)) && equal(&Value::F64(1.5), &Value::F32(1.5)));
     assert!(others.iter().all(|value| equal(&Value::Void, value)), "void asks for presence only");
-    assert!(others.iter().take(8).all(|value| equal(value, value)));
+    assert!(others.iter().take(7).all(|value| equal(value, value)));
 }
 
 #[test]
