@@ -14,6 +14,8 @@ const SMALL: usize = 16 << 10;
 const LARGE: usize = 256 << 10;
 /// A read this far behind a window still counts as its neighbour.
 const NEAR: u64 = 64 << 10;
+/// Windows of one file: as many lanes are drained from it at a time without reading twice.
+const PER_FILE: usize = 4;
 /// Windows at a time: they are searched one by one.
 const COUNT_MAX: usize = 64;
 
@@ -91,7 +93,7 @@ impl Windows {
         };
         let room = usize::try_from(span.end.saturating_sub(span.off)).unwrap_or(usize::MAX);
         let want = size.min(room).max(span.len);
-        let mut buf = before.and_then(|i| self.take(i, want)).unwrap_or_else(|| Chunk::new(want));
+        let mut buf = self.take(span.file, want).unwrap_or_else(|| Chunk::new(want));
         let filled = fill(file, buf.space(want), span.off, span.len)?;
         buf.advance(filled);
         let slice = buf.slice(0, span.len);
@@ -103,9 +105,14 @@ impl Windows {
         Ok((slice, next))
     }
 
-    /// Removes a window that was read through; its memory when it can serve again.
-    fn take(&mut self, i: usize, want: usize) -> Option<Chunk> {
-        let window = self.list.swap_remove(i);
+    /// Removes the oldest window of a file that has several: it was read through. Its memory, when
+    /// it can serve again.
+    fn take(&mut self, file: u64, want: usize) -> Option<Chunk> {
+        let of_file = || (0..self.list.len()).filter(|&i| self.list[i].file == file);
+        if of_file().count() < PER_FILE {
+            return None;
+        }
+        let window = self.list.swap_remove(of_file().min_by_key(|&i| self.list[i].used)?);
         self.bytes -= window.buf.capacity();
         Some(window.buf).filter(|b| b.capacity() >= want).and_then(Chunk::reuse)
     }
