@@ -1,3 +1,5 @@
+//! Methods against the specification's bytes and against another codec.
+
 use super::*;
 use std::collections::HashSet;
 
