@@ -107,8 +107,9 @@ fn tidied() -> Result<Count> {
 }
 
 fn doc() -> Result<Count> {
-    let mut build = cargo(&["doc", "--quiet", "--workspace", "--no-deps"]);
-    process::check(build.env("RUSTDOCFLAGS", "-D warnings"))?;
+    let mut build =
+        cargo(&["doc", "--quiet", "--workspace", "--no-deps", "--document-private-items"]);
+    process::check(build.env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links"))?;
     let mut count = counted(cargo(&["test", "--workspace", "--doc"]))?;
     count.passed += 1;
     Ok(count)

@@ -10,12 +10,16 @@ use anyhow::{Context, Result, bail};
 use super::client::{Client, Delivery, Event};
 use super::ledger::Ledger;
 use super::message::{Key, Random, body, parse};
+use crate::process::until;
 
 /// Durable queues that everybody uses.
 pub(crate) const QUEUES: [&str; 4] = ["crash.0", "crash.1", "crash.2", "crash.3"];
 
 const PUBLISHERS: u8 = 4;
-const CONSUMERS: u64 = 3;
+const CONSUMERS: u32 = 3;
+
+/// How long publishers wait for consumers.
+const READY: Duration = Duration::from_secs(2);
 
 /// Unconfirmed messages of one publisher.
 const WINDOW: usize = 200;
@@ -33,8 +37,10 @@ pub(crate) struct Story {
     ledger: Mutex<Ledger>,
     /// The next sequence number of each producer.
     seqs: [AtomicU32; PUBLISHERS as usize],
-    /// Ends publishers, then consumers, without a crash.
-    pub stop: AtomicBool,
+    /// Ends publishers and consumers without a crash.
+    stop: AtomicBool,
+    /// Consumers that consume; publishers wait for all of them, so that no round is without.
+    ready: AtomicU32,
 }
 
 impl Story {
@@ -44,6 +50,7 @@ impl Story {
             ledger: Mutex::default(),
             seqs: Default::default(),
             stop: AtomicBool::new(false),
+            ready: AtomicU32::new(0),
         }
     }
 
@@ -66,15 +73,18 @@ impl Story {
     /// broker is gone, or at the stop sign.
     pub(crate) fn during<T>(&self, seed: u64, meanwhile: impl FnOnce() -> T) -> T {
         self.stop.store(false, Ordering::Relaxed);
+        self.ready.store(0, Ordering::Relaxed);
         std::thread::scope(|scope| {
+            for consumer in 0..CONSUMERS {
+                let mut random = Random(seed ^ (u64::from(consumer) + 1) << 16);
+                scope.spawn(move || while !self.stopped() && self.consume(&mut random).is_ok() {});
+            }
+            // A broker that dies before is a round too.
+            until(READY, || (self.ready.load(Ordering::Relaxed) >= CONSUMERS).then_some(()));
             for producer in 0..PUBLISHERS {
                 let random = Random(seed ^ u64::from(producer) << 8);
                 // An error is the crash that the round is about.
                 scope.spawn(move || drop(self.publish(producer, random)));
-            }
-            for consumer in 0..CONSUMERS {
-                let mut random = Random(seed ^ (consumer + 1) << 16);
-                scope.spawn(move || while !self.stopped() && self.consume(&mut random).is_ok() {});
             }
             let value = meanwhile();
             self.stop.store(true, Ordering::Relaxed);
@@ -153,6 +163,7 @@ impl Story {
         for queue in QUEUES {
             client.consume(queue, 50)?;
         }
+        self.ready.fetch_add(1, Ordering::Relaxed);
         let mut last: BTreeMap<(String, u8), u32> = BTreeMap::new();
         let mut unacked: Vec<(u64, Option<Key>)> = Vec::new();
         for _ in 0..500 + random.below(5000) {
