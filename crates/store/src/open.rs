@@ -266,6 +266,10 @@ impl Store {
             // A start needs room like any ack: that is what the ballast is for.
             let _ = self.vfs.remove(&self.layout.ballast());
             done = context.run(job);
+            if let Some(Done::Full(_)) = done {
+                // A file without its room grows while there is any; acks make more.
+                done = context.run(Job::Prepare { id, bytes: LEAST_LOG_BYTES, spare: None });
+            }
         }
         match done {
             Some(Done::Prepared { file: log, written, .. }) => {
@@ -295,6 +299,9 @@ impl Store {
         Ok(())
     }
 }
+
+/// What a log file takes at the start on a full disk.
+const LEAST_LOG_BYTES: u64 = 64 << 10;
 
 /// Makes log files small enough for a small disk: a sixteenth of it, at least 1 MiB.
 fn fit(options: &mut Options, vfs: &dyn Vfs, dir: &Path) -> Result<(), OpenError> {
