@@ -9,11 +9,13 @@ use amqp::frame::{
 };
 use amqp::method::{BasicPublish, ChannelFlow, ChannelOpen, QueueDelete};
 
-use crate::broker::{Broker, shared};
+use crate::broker::{Broker, eventually, shared};
 use crate::client::Client;
 use crate::client::arguments::{consume, queue};
+use crate::client::channel::Event;
 use crate::client::login::Login;
 use crate::client::message::{Message, message};
+use crate::client::wire::Wire;
 
 fn raw_frame(kind: u8, channel: u16, payload: &[u8], end: u8) -> Vec<u8> {
     let mut bytes = vec![kind];
@@ -242,6 +244,31 @@ fn one_channel_more_than_2047_ends_the_connection() {
 }
 
 #[test]
+fn connections_above_the_limit_are_closed_at_once() {
+    let broker = Broker::with(&["--max-connections", "3"]);
+    let open = [(); 3].map(|()| Client::connect(&broker));
+    let mut refused = Wire::tcp(broker.amqp());
+    refused.write(&PROTOCOL_HEADER);
+    assert_eq!(refused.rest(), b"");
+    let [first, ..] = open;
+    first.close();
+    eventually("there is room again", || broker.metric("rabbitmq_connections") == 2.0);
+    Client::connect(&broker).channel().silent();
+}
+
+#[test]
+fn hundreds_of_idle_connections_are_served() {
+    let clients: Vec<Client> = (0..300).map(|_| Client::connect(shared())).collect();
+    let channels: Vec<_> = clients.iter().map(Client::channel).collect();
+    for channel in &channels {
+        channel.send(ChannelFlow { active: true });
+    }
+    for channel in &channels {
+        assert!(matches!(channel.next(), Event::Answer(_)));
+    }
+}
+
+#[test]
 fn slow_reader_with_a_backlog_costs_others_nothing() {
     const MESSAGES: usize = 600;
     const BYTES: usize = 64 << 10;
@@ -283,7 +310,7 @@ fn peer_that_vanishes_leaves_nothing() {
     channel.publish("", "survived", "kept");
     assert_eq!(channel.get("survived").unwrap().text(), "kept");
     drop((channel, client));
-    crate::broker::eventually("the message is back", || watcher.counts("survived").0 == 1);
+    eventually("the message is back", || watcher.counts("survived").0 == 1);
     let got = watcher.take("survived").unwrap();
     assert!(got.redelivered);
     watcher.declare(&queue("vanished").exclusive());

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Mutex, OnceLock};
@@ -122,11 +122,6 @@ impl Broker {
     /// Where the broker keeps its data.
     pub(crate) fn data_dir(&self) -> PathBuf {
         self.dir.join("data")
-    }
-
-    /// The directory around it.
-    pub(crate) fn dir(&self) -> &Path {
-        &self.dir
     }
 
     /// Where clients connect without TLS.

@@ -24,3 +24,4 @@ mod settling;
 mod stopping;
 mod tls;
 mod transactions;
+mod turmoil;
