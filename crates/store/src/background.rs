@@ -16,8 +16,6 @@ use crate::workers::Event;
 pub(crate) enum Job {
     /// Makes the WAL file `id` ready, from the spare file `spare` when there is one.
     Prepare { id: u64, bytes: u64, spare: Option<u64> },
-    /// Has the system read a stretch of a file into its cache.
-    ReadAhead { file: Arc<dyn File>, off: u64, len: u64 },
     /// Writes a chunk of the T-log.
     WriteChunk { chunk: u32, id: u64, file: Option<Arc<dyn File>>, at: u64, bytes: Slice },
     /// Makes a segment of a sealed file.
@@ -84,10 +82,6 @@ impl Context {
     /// Does one job; `None` when nobody needs to know.
     pub(crate) fn run(&self, job: Job) -> Option<Done> {
         let result = match &job {
-            Job::ReadAhead { file, off, len } => {
-                file.will_need(*off, *len);
-                return None;
-            }
             Job::Prepare { id, bytes, spare } => self
                 .prepare(*id, *bytes, *spare)
                 .map(|(file, written)| Done::Prepared { id: *id, file, written }),
@@ -242,7 +236,6 @@ impl Context {
 fn what(job: &Job) -> String {
     match job {
         Job::Prepare { id, .. } => format!("preparing log file {id}"),
-        Job::ReadAhead { .. } => "reading ahead".into(),
         Job::WriteChunk { id, .. } => format!("writing transient file {id}"),
         Job::Seal(seal) => format!("sealing log file {}", seal.id),
         Job::Merge(merge) => format!("merging into segment {}", merge.to),

@@ -105,6 +105,8 @@ pub(crate) struct DataFile {
     pub(crate) log: Option<Arc<dyn File>>,
     /// The handle that it is read by, once it was.
     pub(crate) handle: Option<Arc<dyn File>>,
+    /// The handle that it is read by past the page cache.
+    pub(crate) stream: Option<Arc<dyn File>>,
     pub(crate) index_handle: Option<Arc<dyn File>>,
     /// Bytes of a log file whose blocks have been written since the file was made.
     pub(crate) written: u64,
@@ -139,6 +141,7 @@ impl DataFile {
             state: State::Open,
             log: None,
             handle: None,
+            stream: None,
             index_handle: None,
             written: 0,
             used: 0,
@@ -266,7 +269,7 @@ impl Chunks {
     pub(crate) fn release(&mut self, slot: u32) {
         let Some(buf) = self.slab[slot as usize].buf.take() else { return };
         self.resident -= buf.capacity();
-        if self.resident + self.pool.len() * self.standard < 2 * self.budget
+        if self.resident + self.pool.len() * self.standard < self.budget + self.budget / 2
             && buf.capacity() == self.standard
             && let Some(buf) = buf.reuse()
         {

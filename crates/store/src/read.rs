@@ -4,7 +4,6 @@ use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::background::Job;
 use crate::chunk::Slice;
 use crate::files::{Home, Index};
 use crate::lane::{Log, Run};
@@ -83,19 +82,26 @@ impl Store {
     }
 
     fn load_window(&mut self, file: u32, span: Span) -> Result<Slice, ReadError> {
-        let handle = self.handle(file).map_err(|source| self.refused(file, source))?;
-        match self.windows.load(&*handle, span) {
-            Ok((bytes, next)) => {
-                if let Some((off, len)) = next
-                    && !self.workers.is_inline()
-                {
-                    self.workers.background(Job::ReadAhead { file: handle, off, len });
-                }
-                Ok(bytes)
-            }
+        let plan = self.windows.plan(span);
+        // Transient files are in the page cache, perhaps nowhere else.
+        let stream = plan.stream && self.files[file as usize].home != Home::Tmp;
+        let handle = if stream { self.stream_handle(file) } else { self.handle(file) };
+        let handle = handle.map_err(|source| self.refused(file, source))?;
+        match self.windows.load(&*handle, span, plan) {
+            Ok(bytes) => Ok(bytes),
             Err(e) if e.kind() == ErrorKind::UnexpectedEof => Err(self.damaged(file, span.off)),
             Err(source) => Err(self.refused(file, source)),
         }
+    }
+
+    /// The handle that reads a data file past the page cache.
+    fn stream_handle(&mut self, file: u32) -> io::Result<Arc<dyn File>> {
+        if let Some(stream) = &self.files[file as usize].stream {
+            return Ok(stream.clone());
+        }
+        let stream = self.open_data(file, Open::Stream)?;
+        self.files[file as usize].stream = Some(stream.clone());
+        Ok(stream)
     }
 
     /// The handle of a data file, opened when need be.
@@ -103,17 +109,22 @@ impl Store {
         if let Some(handle) = &self.files[file as usize].handle {
             return Ok(handle.clone());
         }
-        self.close_some_handles();
-        let f = &mut self.files[file as usize];
-        let mut opened = self.vfs.open(&self.layout.data(f.home, f.id), Open::Read);
-        if f.home == Home::Wal && opened.as_ref().is_err_and(|e| e.kind() == ErrorKind::NotFound) {
-            // The background thread has just given it its name as a segment.
-            opened = self.vfs.open(&self.layout.data(Home::Seg, f.id), Open::Read);
-        }
-        let handle = opened?;
-        f.handle = Some(handle.clone());
-        self.handles += 1;
+        let handle = self.open_data(file, Open::Read)?;
+        self.files[file as usize].handle = Some(handle.clone());
         Ok(handle)
+    }
+
+    fn open_data(&mut self, file: u32, how: Open) -> io::Result<Arc<dyn File>> {
+        self.close_some_handles();
+        self.handles += 1;
+        let f = &self.files[file as usize];
+        match self.vfs.open(&self.layout.data(f.home, f.id), how) {
+            // The background thread has just given it its name as a segment.
+            Err(e) if f.home == Home::Wal && e.kind() == ErrorKind::NotFound => {
+                self.vfs.open(&self.layout.data(Home::Seg, f.id), how)
+            }
+            other => other,
+        }
     }
 
     /// Keeps the number of open segments within bounds: what is read is opened again.
@@ -125,6 +136,7 @@ impl Store {
         for (_, f) in self.files.iter_mut() {
             if f.home != Home::Tmp {
                 f.handle = None;
+                f.stream = None;
                 f.index_handle = None;
             }
         }

@@ -193,6 +193,7 @@ impl Store {
         file.id = sealed.id;
         file.home = sealed.home;
         file.handle = Some(sealed.file);
+        file.stream = None;
         file.used = sealed.used;
         file.index = Index::Disk;
         file.state = State::Sealed;

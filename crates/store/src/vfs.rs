@@ -21,6 +21,9 @@ pub enum Open {
     /// It must exist; written only, past the page cache where the system can: in whole 4 KiB
     /// blocks from memory on such a boundary.
     Log,
+    /// It must exist; only read, past the page cache where the system can: whole 4 KiB blocks into
+    /// memory on such a boundary.
+    Stream,
     /// It is created empty; an existing one is cut to nothing.
     Create,
 }
@@ -76,8 +79,6 @@ pub trait File: Send + Sync {
     fn set_len(&self, len: u64) -> io::Result<()>;
     /// Reserves blocks up to `len` and extends the file to it.
     fn allocate(&self, len: u64) -> io::Result<()>;
-    /// Asks the system to start reading a range; a hint without an answer.
-    fn will_need(&self, offset: u64, len: u64);
 }
 
 /// Reads exactly `buf.len()` bytes or fails with `UnexpectedEof`.

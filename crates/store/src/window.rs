@@ -4,14 +4,17 @@ use std::io;
 use std::sync::Arc;
 
 use crate::chunk::{Chunk, Slice};
-use crate::record::BLOCK;
+use crate::record::{self, BLOCK};
 use crate::segment;
 use crate::vfs::{self, File};
 
 /// First read of a file: a lone message costs one small read.
 const SMALL: usize = 16 << 10;
-/// Size that reads of neighbours grow to.
-const LARGE: usize = 256 << 10;
+/// Size that reads of neighbours grow to. Each read costs a trip to the device, on a virtual
+/// machine as much CPU as copying several hundred KiB.
+const LARGE: usize = 1 << 20;
+/// Windows of this size are read past the page cache.
+const STREAM: usize = 256 << 10;
 /// A read this far behind a window still counts as its neighbour.
 const NEAR: u64 = 64 << 10;
 /// Windows of one file: as many lanes are drained from it at a time without reading twice.
@@ -41,6 +44,20 @@ pub(crate) struct Span {
     pub(crate) len: usize,
     /// Bytes of the file from here on may not be written yet.
     pub(crate) end: u64,
+}
+
+/// A window to be read: whole blocks.
+#[derive(Clone, Copy)]
+pub(crate) struct Plan {
+    start: u64,
+    /// Bytes to read.
+    read: usize,
+    /// Bytes of them that are known to be written.
+    keep: usize,
+    /// Bytes of them that there must be.
+    least: usize,
+    /// Reads have been going on for a while: the page cache would not be asked again.
+    pub(crate) stream: bool,
 }
 
 /// Recently read stretches of files.
@@ -76,33 +93,31 @@ impl Windows {
         Some(window.buf.slice((span.off - window.start) as usize, span.len))
     }
 
-    /// Reads the bytes and some behind them. Also returns the stretch that will be wanted next,
-    /// when reads have been going on for a while. A short file is `UnexpectedEof`.
-    pub(crate) fn load(
-        &mut self,
-        file: &dyn File,
-        span: Span,
-    ) -> io::Result<(Slice, Option<(u64, u64)>)> {
-        let before = self
-            .list
-            .iter()
-            .position(|w| w.file == span.file && w.start <= span.off && span.off <= w.end() + NEAR);
-        let size = match before {
-            Some(i) => (self.list[i].buf.len().next_power_of_two() * 4).clamp(SMALL, LARGE),
-            None => SMALL,
-        };
-        let room = usize::try_from(span.end.saturating_sub(span.off)).unwrap_or(usize::MAX);
-        let want = size.min(room).max(span.len);
-        let mut buf = self.take(span.file, want).unwrap_or_else(|| Chunk::new(want));
-        let filled = fill(file, buf.space(want), span.off, span.len)?;
-        buf.advance(filled);
-        let slice = buf.slice(0, span.len);
-        let next = (size == LARGE && filled == want)
-            .then(|| (span.off + want as u64, span.end))
-            .filter(|(from, end)| from < end)
-            .map(|(from, end)| (from, (end - from).min(4 * LARGE as u64)));
-        self.keep(Window { file: span.file, start: span.off, buf, used: 0 });
-        Ok((slice, next))
+    /// How much to read for bytes that no window holds: more, the longer neighbours were read.
+    pub(crate) fn plan(&self, span: Span) -> Plan {
+        let near =
+            |w: &&Window| w.file == span.file && w.start <= span.off && span.off <= w.end() + NEAR;
+        let before = self.list.iter().filter(near).map(|w| w.buf.capacity()).max();
+        // Where many lanes are read at once their windows share the room, or they would push each
+        // other out before they are used.
+        let share = self.limit / self.list.len().max(self.limit / LARGE).max(1);
+        let most = (share / BLOCK * BLOCK).clamp(SMALL, LARGE);
+        let size = before.map_or(SMALL, |len| (len * 4).clamp(SMALL, most));
+        let start = span.off / BLOCK as u64 * BLOCK as u64;
+        let least = (span.off - start) as usize + span.len;
+        let written = usize::try_from(span.end.saturating_sub(start)).unwrap_or(usize::MAX);
+        let keep = size.min(written).max(least);
+        Plan { start, read: record::blocks(keep), keep, least, stream: size >= STREAM }
+    }
+
+    /// Reads a planned window. A file that ends too early is `UnexpectedEof`.
+    pub(crate) fn load(&mut self, file: &dyn File, span: Span, plan: Plan) -> io::Result<Slice> {
+        let mut buf = self.take(span.file, plan.read).unwrap_or_else(|| Chunk::new(plan.read));
+        let filled = fill(file, buf.space(plan.read), plan.start, plan.least)?;
+        buf.advance(filled.min(plan.keep));
+        let slice = buf.slice(plan.least - span.len, span.len);
+        self.keep(Window { file: span.file, start: plan.start, buf, used: 0 });
+        Ok(slice)
     }
 
     /// Removes the oldest window of a file that has several: it was read through. Its memory, when
@@ -140,10 +155,12 @@ fn fill(file: &dyn File, buf: &mut [u8], off: u64, least: usize) -> io::Result<u
     let mut filled = 0;
     while filled < buf.len() {
         let n = file.read_at(&mut buf[filled..], off + filled as u64)?;
-        if n == 0 {
+        filled += n;
+        // Only the end of the file leaves a part of a block; reading on from there is refused by
+        // handles that bypass the page cache.
+        if n == 0 || !n.is_multiple_of(BLOCK) {
             break;
         }
-        filled += n;
     }
     if filled < least { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(filled) }
 }
@@ -207,3 +224,6 @@ impl IndexBlocks {
         Ok(place.as_ref().map_or(&[], |b| &b.bytes))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{Advice, FallocateFlags, FlockOperation, OFlags};
+use rustix::fs::{FallocateFlags, FlockOperation, OFlags};
 
 use super::{File, Lock, Open, Space, Vfs};
 
@@ -23,7 +23,8 @@ impl Vfs for Disk {
         options.read(true);
         match how {
             Open::Read => {}
-            Open::Log => return open_log(path),
+            Open::Stream => return open_direct(path, &options),
+            Open::Log => return open_direct(path, options.write(true)),
             Open::Write => {
                 options.write(true);
             }
@@ -87,9 +88,7 @@ impl Vfs for Disk {
 
 /// The log is written once and read rarely: the page cache would only cost a copy, and writing
 /// back through it several times the CPU.
-fn open_log(path: &Path) -> io::Result<Arc<dyn File>> {
-    let mut options = fs::OpenOptions::new();
-    options.read(true).write(true);
+fn open_direct(path: &Path, options: &fs::OpenOptions) -> io::Result<Arc<dyn File>> {
     let direct = options.clone().custom_flags(OFlags::DIRECT.bits() as i32).open(path);
     let file = match direct {
         // Not every file system can.
@@ -133,11 +132,5 @@ impl File for DiskFile {
             Err(rustix::io::Errno::OPNOTSUPP) => self.0.set_len(len),
             other => Ok(other?),
         }
-    }
-
-    fn will_need(&self, offset: u64, len: u64) {
-        let len = std::num::NonZeroU64::new(len);
-        // Only a hint: a refusal changes nothing.
-        let _ = rustix::fs::fadvise(&self.0, offset, len, Advice::WillNeed);
     }
 }

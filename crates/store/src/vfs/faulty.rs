@@ -239,10 +239,6 @@ impl Vfs for Faulty {
             state.names.get(path).copied()
         };
         let inode = match (how, existing) {
-            (Open::Read | Open::Write | Open::Log, Some(inode)) => inode,
-            (Open::Read | Open::Write | Open::Log, None) => {
-                return Err(io::ErrorKind::NotFound.into());
-            }
             (Open::Create, Some(inode)) => self.simple(None, |state| {
                 let inode_state = state.inodes.get_mut(&inode).ok_or_else(eio)?;
                 inode_state.set_len(0);
@@ -255,6 +251,8 @@ impl Vfs for Faulty {
                 state.record(DirChange::Link(path.to_owned(), inode));
                 Ok(inode)
             })?,
+            (_, Some(inode)) => inode,
+            (_, None) => return Err(io::ErrorKind::NotFound.into()),
         };
         let life = self.state().life;
         Ok(Arc::new(FaultyFile { vfs: self.clone(), inode, life }))
@@ -391,8 +389,6 @@ impl File for FaultyFile {
             Ok(())
         })
     }
-
-    fn will_need(&self, _offset: u64, _len: u64) {}
 }
 
 fn eio() -> io::Error {
