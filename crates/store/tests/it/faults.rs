@@ -248,3 +248,36 @@ fn is_reported(
     assert_eq!(store.health().corrupt > 0, reported);
     reported
 }
+
+#[test]
+fn mostly_settled_segments_are_merged() {
+    for_seeds(50..54, |seed| {
+        let mut world = World::new(seed);
+        let lanes = [world.create(true), world.create(true)];
+        let persistent = seed % 2 == 0;
+        for i in 0..1000 {
+            // Some messages are shared by both lanes.
+            let targets = if i % 7 == 0 { &lanes[..] } else { &lanes[i % 2..i % 2 + 1] };
+            world.append(targets, persistent, 700);
+            world.turn();
+        }
+        (0..4).for_each(|_| world.turn());
+        let before = world.store().health();
+        assert!(before.segments >= 8, "{before:?}");
+        for lane in lanes {
+            let waiting: Vec<u64> = world.lanes[&lane].waiting.keys().copied().collect();
+            for seq in waiting.into_iter().filter(|seq| seq % 10 != 3) {
+                world.settle(lane, seq);
+            }
+        }
+        (0..12).for_each(|_| world.turn());
+        let after = world.store().health();
+        assert!(after.segments * 3 <= before.segments, "{before:?} {after:?}");
+        assert!(after.disk_bytes + (300 << 10) < before.disk_bytes, "{before:?} {after:?}");
+        world.check();
+        if persistent {
+            world.restart(true);
+        }
+        world.close_and_open();
+    });
+}
