@@ -1,6 +1,9 @@
 //! Which queues a message reaches, through real sockets.
 
-use amqp::method::{ExchangeDelete, ExchangeDeleteOk, ExchangeUnbind, ExchangeUnbindOk};
+use std::time::{Duration, Instant};
+
+use amqp::frame::write_method;
+use amqp::method::{ExchangeDelete, ExchangeDeleteOk, ExchangeUnbind, ExchangeUnbindOk, QueueBind};
 use amqp::value::{RawTable, Table, Value};
 
 use crate::broker::shared;
@@ -95,6 +98,37 @@ fn topic_exchange_matches_words() {
     for (queue, (pattern, matched)) in queues.iter().zip(rows) {
         assert_eq!(c.drain(queue), *matched, "pattern {pattern:?}");
     }
+}
+
+#[test]
+fn long_keys_stay_fast_among_ten_thousand_bindings() {
+    // As NServiceBus and Celery bind their delays: words of a bit each, and the rest of the key.
+    let c = channel();
+    c.declare_exchange(&exchange("r-levels", "topic").auto_delete());
+    let name = temporary(&c);
+    let mut frames = Vec::new();
+    let mut bind = |routing_key: &str| {
+        let (queue, exchange, arguments) = (name.as_str(), "r-levels", RawTable(&[]));
+        let bind = QueueBind { queue, exchange, routing_key, no_wait: true, arguments };
+        write_method(&mut frames, c.number, &bind.into());
+    };
+    for number in 0..10_000_u32 {
+        bind(&format!("{}#.{number}", "*.".repeat(number as usize % 28)));
+    }
+    bind(&format!("{}1.#", "*.".repeat(27)));
+    c.connection.borrow_mut().wire.write(&frames);
+    c.silent();
+    c.confirms();
+    let key = |last: &str, tail: u32| format!("{}{last}.x{tail}", "0.".repeat(27));
+    let messages: Vec<_> = (0..1000)
+        .flat_map(|tail| ["0", "1"].map(|last| message("r-levels", &key(last, tail), "m")))
+        .collect();
+    let since = Instant::now();
+    c.send_messages(&messages);
+    c.expect_confirms(2000);
+    // Every key is new. A debug build on a busy machine takes a tenth of this.
+    assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
+    assert_eq!(c.counts(&name).0, 1000);
 }
 
 #[test]
