@@ -10,12 +10,15 @@ use crate::compaction::{Merge, Merged, Seal, Sealed};
 use crate::files::{Home, Layout};
 use crate::record::{self, Record};
 use crate::vfs::{self, File, Open, Vfs};
+use crate::window::FetchJob;
 use crate::workers::Event;
 
 /// Work for the background thread.
 pub(crate) enum Job {
     /// Makes the WAL file `id` ready, from the spare file `spare` when there is one.
     Prepare { id: u64, bytes: u64, spare: Option<u64> },
+    /// Reads what a lane will want next.
+    Fetch(FetchJob),
     /// Writes a chunk of the T-log.
     WriteChunk { chunk: u32, id: u64, file: Option<Arc<dyn File>>, at: u64, bytes: Slice },
     /// Makes a segment of a sealed file.
@@ -82,6 +85,10 @@ impl Context {
     /// Does one job; `None` when nobody needs to know.
     pub(crate) fn run(&self, job: Job) -> Option<Done> {
         let result = match &job {
+            Job::Fetch(fetch) => {
+                fetch.run();
+                return None;
+            }
             Job::Prepare { id, bytes, spare } => self
                 .prepare(*id, *bytes, *spare)
                 .map(|(file, written)| Done::Prepared { id: *id, file, written }),
@@ -236,6 +243,7 @@ impl Context {
 fn what(job: &Job) -> String {
     match job {
         Job::Prepare { id, .. } => format!("preparing log file {id}"),
+        Job::Fetch(_) => "reading ahead".into(),
         Job::WriteChunk { id, .. } => format!("writing transient file {id}"),
         Job::Seal(seal) => format!("sealing log file {}", seal.id),
         Job::Merge(merge) => format!("merging into segment {}", merge.to),

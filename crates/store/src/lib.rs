@@ -61,7 +61,8 @@ use slab::Slab;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct LaneId(pub u64);
 
-/// Position of a message in its lane: ascending from 0, without reuse.
+/// Position of a message in its lane: ascending from 0. Not used twice, but for transient messages
+/// that a crash took.
 pub type Seq = u64;
 
 /// Number of a group commit; what was appended under it is durable when [`Store::synced`] reaches

@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::background::Job;
 use crate::chunk::Slice;
 use crate::files::{Home, Index};
 use crate::lane::{Log, Run};
@@ -82,15 +83,34 @@ impl Store {
     }
 
     fn load_window(&mut self, file: u32, span: Span) -> Result<Slice, ReadError> {
+        if let Some(bytes) = self.windows.fetched(span) {
+            self.fetch_next(file, span);
+            return Ok(bytes);
+        }
         let plan = self.windows.plan(span);
         // Transient files are in the page cache, perhaps nowhere else.
         let stream = plan.stream && self.files[file as usize].home != Home::Tmp;
         let handle = if stream { self.stream_handle(file) } else { self.handle(file) };
         let handle = handle.map_err(|source| self.refused(file, source))?;
         match self.windows.load(&*handle, span, plan) {
-            Ok(bytes) => Ok(bytes),
+            Ok(bytes) => {
+                if stream {
+                    self.fetch_next(file, span);
+                }
+                Ok(bytes)
+            }
             Err(e) if e.kind() == ErrorKind::UnexpectedEof => Err(self.damaged(file, span.off)),
             Err(source) => Err(self.refused(file, source)),
+        }
+    }
+
+    /// Has the background thread read the next window, so that its reader need not wait.
+    fn fetch_next(&mut self, file: u32, span: Span) {
+        let Some(handle) = self.files[file as usize].stream.clone() else { return };
+        if !self.workers.is_inline()
+            && let Some(job) = self.windows.fetch_next(handle, span)
+        {
+            self.workers.background(Job::Fetch(job));
         }
     }
 

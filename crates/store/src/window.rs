@@ -1,5 +1,6 @@
 //! Memory for messages that are only on disk: read-ahead windows and index blocks, both bounded.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
@@ -7,6 +8,12 @@ use crate::chunk::{Chunk, Slice};
 use crate::record::{self, BLOCK};
 use crate::segment;
 use crate::vfs::{self, File};
+
+mod fetch;
+
+pub(crate) use fetch::FetchJob;
+
+use fetch::Fetch;
 
 /// First read of a file: a lone message costs one small read.
 const SMALL: usize = 16 << 10;
@@ -21,6 +28,12 @@ const NEAR: u64 = 64 << 10;
 const PER_FILE: usize = 4;
 /// Windows at a time: they are searched one by one.
 const COUNT_MAX: usize = 64;
+
+/// Windows asked for in advance at a time.
+const FETCHES: usize = 4;
+/// How far a window read in advance begins before the end of the one before: records that lie
+/// across that end are read with their neighbours.
+const OVERLAP: u64 = 16 << 10;
 
 struct Window {
     file: u64,
@@ -63,6 +76,8 @@ pub(crate) struct Plan {
 /// Recently read stretches of files.
 pub(crate) struct Windows {
     list: Vec<Window>,
+    /// Asked for in advance, oldest first.
+    fetches: VecDeque<Fetch>,
     bytes: usize,
     limit: usize,
     recent: usize,
@@ -71,7 +86,7 @@ pub(crate) struct Windows {
 
 impl Windows {
     pub(crate) fn new(limit: usize) -> Windows {
-        Windows { list: Vec::new(), bytes: 0, limit, recent: 0, tick: 0 }
+        Windows { list: Vec::new(), fetches: VecDeque::new(), bytes: 0, limit, recent: 0, tick: 0 }
     }
 
     /// Bytes of memory.
@@ -118,6 +133,36 @@ impl Windows {
         let slice = buf.slice(plan.least - span.len, span.len);
         self.keep(Window { file: span.file, start: plan.start, buf, used: 0 });
         Ok(slice)
+    }
+
+    /// The bytes, when they were asked for in advance.
+    pub(crate) fn fetched(&mut self, span: Span) -> Option<Slice> {
+        let i = self.fetches.iter().position(|fetch| fetch.covers(span))?;
+        let fetch = self.fetches.remove(i)?;
+        let (file, start) = (fetch.file, fetch.start);
+        let buf = fetch.collect()?;
+        self.keep(Window { file, start, buf, used: 0 });
+        self.get(span)
+    }
+
+    /// Asks for what follows the window that was loaded last.
+    pub(crate) fn fetch_next(&mut self, handle: Arc<dyn File>, span: Span) -> Option<FetchJob> {
+        let window = self.list.get(self.recent).filter(|w| w.file == span.file)?;
+        let (end, size) = (window.end(), window.buf.capacity());
+        if end >= span.end || size < STREAM {
+            return None;
+        }
+        let start = end.saturating_sub(OVERLAP) / BLOCK as u64 * BLOCK as u64;
+        let keep = (span.end - start).min(size as u64) as usize;
+        let read = record::blocks(keep);
+        let buf = self.take(span.file, read).unwrap_or_else(|| Chunk::new(read));
+        if self.fetches.len() >= FETCHES {
+            self.fetches.pop_front();
+        }
+        // A reused chunk may be longer than what is to be read; the rest of it is not touched.
+        let (fetch, job) = Fetch::new((span.file, handle), start, (keep, read), buf);
+        self.fetches.push_back(fetch);
+        Some(job)
     }
 
     /// Removes the oldest window of a file that has several: it was read through. Its memory, when

@@ -84,3 +84,40 @@ fn end_of_the_file_is_an_error_only_when_bytes_are_missing() {
     let error = windows.load(&*file, beyond, plan).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
 }
+
+#[test]
+fn what_follows_is_read_in_advance() {
+    let (mut windows, file) = (Windows::new(8 << 20), file());
+    let mut asked = 0;
+    let mut jobs = 0;
+    for i in 0..1000 {
+        let span = span(64 + i * 1000, 1000);
+        if windows.get(span).is_some() {
+            continue;
+        }
+        if windows.fetched(span).is_none() {
+            read(&mut windows, &file, span);
+            asked += 1;
+        }
+        if let Some(job) = windows.fetch_next(file.clone(), span) {
+            job.run();
+            jobs += 1;
+        }
+        assert!(!read(&mut windows, &file, span));
+    }
+    assert!(jobs >= 1 && asked <= 4, "{asked} reads waited for, {jobs} in advance");
+}
+
+#[test]
+fn read_in_advance_that_has_not_begun_is_withdrawn() {
+    let (mut windows, file) = (Windows::new(8 << 20), file());
+    for off in [0, 16_000, 80_000] {
+        read(&mut windows, &file, span(off, 1000));
+    }
+    let job = windows.fetch_next(file.clone(), span(80_000, 1000)).unwrap();
+    let behind = span(500_000, 1000);
+    assert!(windows.fetched(behind).is_none());
+    job.run();
+    assert!(windows.fetched(behind).is_none(), "nobody collects it any more");
+    read(&mut windows, &file, behind);
+}
