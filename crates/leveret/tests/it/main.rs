@@ -18,6 +18,7 @@ mod lifecycle;
 mod lifetimes;
 mod observing;
 mod refusals;
+mod restarts;
 mod routing;
 mod settings_page;
 mod settling;

@@ -365,6 +365,31 @@ fn bindings_go_with_their_queue() {
 }
 
 #[test]
+fn deleted_exchange_is_not_found_and_takes_its_bindings_along() {
+    let client = Client::connect(shared());
+    let (c, other) = (client.channel(), client.channel());
+    let name = temporary(&c);
+    for end in ["r-source", "r-middle"] {
+        c.declare_exchange(&exchange("r-source", "fanout"));
+        c.declare_exchange(&exchange("r-middle", "fanout"));
+        c.bind_exchange("r-middle", "r-source", "");
+        c.bind(&name, "r-middle", "");
+        c.publish("r-source", "", "routed");
+        assert_eq!(c.drain(&name), ["routed"]);
+        delete_exchange(&c, end);
+        let publisher = client.channel();
+        publisher.publish(end, "", "lost");
+        let text = format!("NOT_FOUND - no exchange '{end}' in vhost '/'");
+        publisher.expect_close(404, (60, 40), &text);
+        c.declare_exchange(&exchange(end, "fanout"));
+        other.send_message(&message("r-source", "", "lost").mandatory());
+        assert!(matches!(other.next(), Event::Returned(_)), "after {end} was deleted");
+        delete_exchange(&c, "r-source");
+        delete_exchange(&c, "r-middle");
+    }
+}
+
+#[test]
 fn names_lose_line_breaks() {
     let c = channel();
     let declared = c.declare(&queue("line\r\nbreak").exclusive());

@@ -306,6 +306,35 @@ fn purge_leaves_unacked_messages_alone() {
 }
 
 #[test]
+fn thousands_of_unacked_messages_come_back_in_order() {
+    const MESSAGES: usize = 10_000;
+    let client = Client::connect(shared());
+    let (c, reader) = (client.channel(), client.channel());
+    c.declare(&queue("s-thousands").exclusive());
+    let all: Vec<Message> =
+        (0..MESSAGES).map(|number| message("", "s-thousands", number.to_string())).collect();
+    c.send_messages(&all);
+    reader.consume(&consume("s-thousands"));
+    let mut kept = Vec::new();
+    for number in 0..MESSAGES {
+        let got = reader.delivery();
+        assert_eq!(got.text(), number.to_string());
+        match number % 7 {
+            0 | 3 => reader.ack(got.tag),
+            5 => reader.nack(got.tag, false, false),
+            _ => kept.push(number.to_string()),
+        }
+    }
+    reader.close();
+    assert_eq!(c.counts("s-thousands").0 as usize, kept.len());
+    c.consume(&consume("s-thousands").no_ack());
+    for text in kept {
+        let got = c.delivery();
+        assert_eq!((got.text(), got.redelivered), (text, true));
+    }
+}
+
+#[test]
 fn acks_after_the_queue_is_gone_are_fine() {
     let c = filled("s-gone", &["a", "b"]);
     c.get("s-gone").unwrap();
