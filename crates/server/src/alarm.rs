@@ -48,18 +48,22 @@ impl Alarms {
     }
 
     fn measure_memory(&mut self) {
-        if let Ok(used) = machine::resident_memory(&machine::root()) {
-            self.memory_used = used;
+        machine::release_memory(false);
+        self.memory_used = self.resident_memory();
+        if self.memory_used > self.memory_limit {
+            // What was freed must not count, or publishers stay blocked by nothing.
+            machine::release_memory(true);
+            self.memory_used = self.resident_memory();
         }
+    }
+
+    fn resident_memory(&self) -> u64 {
+        machine::resident_memory(&machine::root()).unwrap_or(self.memory_used)
     }
 
     /// Looks at memory and disk. `log_is_full`: the log could not be written for want of space.
     pub(crate) fn check(&mut self, log_is_full: bool) {
         self.measure_memory();
-        if self.memory_used > self.memory_limit {
-            nudge_allocator();
-            self.measure_memory();
-        }
         if let Ok(free) = machine::free_disk(&self.data_dir) {
             self.disk_free = free;
         }
@@ -91,11 +95,4 @@ impl Alarms {
             }
         }
     }
-}
-
-/// Makes the allocator give freed memory back to the system. mimalloc does so only when it handles a
-/// large block; while publishers are blocked there may be none, and the alarm would never end.
-fn nudge_allocator() {
-    const LARGE_BYTES: usize = 32 << 20;
-    drop(std::hint::black_box(Vec::<u8>::with_capacity(LARGE_BYTES)));
 }

@@ -7,6 +7,7 @@ mod tests;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -86,6 +87,25 @@ pub fn raise_open_files_max() -> u64 {
         }
     }
     open_files_max()
+}
+
+/// Gives freed memory back to the system; `true`: at any price.
+pub type ReleaseMemory = fn(bool);
+
+static RELEASE_MEMORY: OnceLock<ReleaseMemory> = OnceLock::new();
+
+/// Says how this process's allocator gives memory back: only the binary knows its allocator. The
+/// first caller wins.
+pub fn release_memory_by(release: ReleaseMemory) {
+    let _ = RELEASE_MEMORY.set(release);
+}
+
+/// Gives freed memory back to the system, if the binary said how. An allocator may keep it until it
+/// is called again, which an idle process never does.
+pub fn release_memory(force: bool) {
+    if let Some(release) = RELEASE_MEMORY.get() {
+        release(force);
+    }
 }
 
 /// The root of the real machine.

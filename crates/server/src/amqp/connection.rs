@@ -240,8 +240,6 @@ impl Shard {
             _ => assembly.body(frame.payload),
         };
         let done = done.inspect_err(|_| channel.assembly = None)?;
-        self.connections.table[at.conn].published = true;
-        let Some(channel) = self.channel(at) else { return Ok(Flow::Continue) };
         if channel.mode == Mode::Closing {
             if done {
                 channel.assembly = None;
