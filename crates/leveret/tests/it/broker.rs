@@ -15,13 +15,13 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 
 /// The broker of all tests that need no settings of their own. Queue names have to be unique.
 ///
-/// `LEVERET_TEST_AMQP=HOST:PORT` puts another one in its place, such as RabbitMQ, to see whether a
+/// `TEST_AMQP=HOST:PORT` puts another one in its place, such as RabbitMQ, to see whether a
 /// test asks for the right thing.
 pub(crate) fn shared() -> &'static Broker {
     static SHARED: OnceLock<Broker> = OnceLock::new();
     SHARED.get_or_init(|| {
         let mut broker = Broker::start();
-        broker.elsewhere = std::env::var("LEVERET_TEST_AMQP").ok().map(|at| at.parse().unwrap());
+        broker.elsewhere = std::env::var("TEST_AMQP").ok().map(|at| at.parse().unwrap());
         broker
     })
 }
