@@ -8,6 +8,7 @@ mod scenario;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -103,6 +104,7 @@ pub(crate) fn inside(args: &[String]) -> Result<()> {
         for (number, scenario) in options.scenarios().enumerate() {
             for bench in &mut running {
                 let name = bench.kind.name();
+                let from = Instant::now();
                 let result = match bench.measure(scenario) {
                     Ok(result) => result,
                     Err(error) => {
@@ -110,7 +112,8 @@ pub(crate) fn inside(args: &[String]) -> Result<()> {
                         continue;
                     }
                 };
-                eprintln!("round {} {} {name}: {result}", round + 1, scenario.name);
+                let seconds = from.elapsed().as_secs_f64();
+                eprintln!("round {} {} {name} {seconds:.0} s: {result}", round + 1, scenario.name);
                 for (place, figure) in scenario.figures.iter().enumerate() {
                     if let Some(value) = result[figure.key].as_f64() {
                         let all = numbers.entry((number, place, name)).or_default();

@@ -33,7 +33,9 @@ pub(crate) fn run_here(part: &str, args: &[&str], variables: &[(&str, &OsStr)]) 
 }
 
 fn command(part: &str, args: &[&str]) -> Result<Command> {
-    let mut command = Command::new("unshare");
+    // What unshare starts ends with it, and it ends with us, however we end.
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "unshare"]);
     if !is_root() {
         command.arg("--map-root-user");
     }
