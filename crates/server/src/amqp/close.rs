@@ -51,9 +51,14 @@ impl Shard {
         }
         let text = error.reply_text();
         tracing::warn!(connection = &*connection.name, "connection closed: {text}");
+        // Who has not opened the connection yet gets no more time than the handshake has.
+        let limit_ms = match connection.phase {
+            Phase::Running => CLOSE_OK_MS,
+            _ => CLOSE_OK_MS.min(self.settings.handshake_ms),
+        };
         connection.phase = Phase::Closing;
         connection.park = None;
-        connection.deadline = Some(self.now + CLOSE_OK_MS);
+        connection.deadline = Some(self.now + limit_ms);
         self.teardown_channels(conn);
         let close = Method::ConnectionClose(ConnectionClose {
             reply_code: error.code.code(),
