@@ -2,12 +2,12 @@
 //! iovec, the tail cache and the bytes that are delivered are the same memory.
 //!
 //! The only unsafe code of the crate. Why it is sound:
-//! 1. A [`Buf`] is allocated zeroed, so every byte is initialised from the start.
+//! 1. A `Buf` is allocated zeroed, so every byte is initialised from the start.
 //! 2. Writing needs `&mut Chunk`, of which there is one per `Buf` (a `Chunk` is not `Clone`, and
-//!    [`Chunk::reuse`] gives a second one only when `Arc::get_mut` proves that nobody else looks).
-//! 3. A [`Slice`] covers bytes below `len` and outside the hidden header at the time it is made
-//!    ([`Chunk::slice`] checks). From then on neither [`Chunk::space`] (bytes at or above `len`)
-//!    nor [`Chunk::reveal`] (the hidden header, once) can touch those bytes, because `len` only
+//!    `Chunk::reuse` gives a second one only when `Arc::get_mut` proves that nobody else looks).
+//! 3. A `Slice` covers bytes below `len` and outside the hidden header at the time it is made
+//!    (`Chunk::slice` checks). From then on neither `Chunk::space` (bytes at or above `len`)
+//!    nor `Chunk::reveal` (the hidden header, once) can touch those bytes, because `len` only
 //!    grows and a hidden range is chosen at `len`. So a byte is never written while, or after, it
 //!    can be seen by another reference.
 //! 4. Sending a `Slice` to another thread (`Send`) synchronises through the channel used; bytes

@@ -173,7 +173,12 @@ impl Store {
             if !self.wal.in_flight {
                 self.dispatch();
             }
-            if !worked || !self.workers.is_inline() {
+            if !self.workers.is_inline() {
+                break;
+            }
+            // What was handed over inline is done already.
+            idle &= !worked;
+            if !self.workers.has_events() {
                 break;
             }
             idle = false;

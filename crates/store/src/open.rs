@@ -21,7 +21,7 @@ use crate::restore;
 use crate::retire::Retired;
 use crate::settle::PendingAcks;
 use crate::snapshot::Checkpoints;
-use crate::vfs::{Lock, Open, Vfs};
+use crate::vfs::{self, Lock, Open, Vfs};
 use crate::window::{IndexBlocks, Windows};
 use crate::workers::Workers;
 use crate::{LaneId, OpenError, Options, Recovered, RecoveredLane, Store};
@@ -164,6 +164,7 @@ impl Store {
                 Some(end) => {
                     // What was read may be in the page cache only; from now on it is called synced.
                     let io = |e| OpenError::io(&log.path, e);
+                    write_again(log, replayed).map_err(io)?;
                     log.file.set_len(end.end).map_err(io)?;
                     log.file.sync().map_err(io)?;
                     let file = &mut self.files[slot as usize];
@@ -298,6 +299,17 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// Writes frames that may be in the page cache only: after a failed sync the system calls their
+/// pages clean, and syncing again would do nothing for them.
+fn write_again(log: &LogFile, replayed: &Replayed) -> std::io::Result<()> {
+    for frame in replayed.unproven.iter().filter(|frame| frame.file == log.id) {
+        let mut bytes = vec![0; frame.len];
+        vfs::read_exact_at(&*log.file, &mut bytes, frame.at)?;
+        vfs::write_all_at(&*log.file, &[&bytes], frame.at)?;
+    }
+    Ok(())
 }
 
 /// What a log file takes at the start on a full disk.

@@ -3,6 +3,7 @@
 //! A frame that does not check is either the end of the log, where a crash cut a write short, or
 //! damage. It is damage when any frame found anywhere in the log says that this one was synced.
 
+use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -40,6 +41,17 @@ pub(crate) struct Replayed {
     pub(crate) torn: u64,
     /// For each file that holds frames: id, end, first and last frame.
     pub(crate) ends: Vec<FileEnd>,
+    /// Frames that were read and that nothing says were synced.
+    pub(crate) unproven: VecDeque<Unproven>,
+}
+
+/// A frame that may be in the page cache only.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unproven {
+    seq: u64,
+    pub(crate) file: u64,
+    pub(crate) at: u64,
+    pub(crate) len: usize,
 }
 
 /// How far a file's frames reach.
@@ -100,6 +112,7 @@ pub(crate) fn replay(
                 }
             };
             synced = synced.max(frame.header.synced);
+            out.note(synced, &frame);
             each_record(&frame, |record, at| apply(&frame, record, at))?;
             out.bytes += frame.bytes.len() as u64;
             out.last += 1;
@@ -113,6 +126,16 @@ pub(crate) fn replay(
     }
     finish(files, folder, &firsts, synced, &out)?;
     Ok(out)
+}
+
+impl Replayed {
+    fn note(&mut self, synced: u64, frame: &Frame<'_>) {
+        while self.unproven.front().is_some_and(|u| u.seq <= synced) {
+            self.unproven.pop_front();
+        }
+        let (file, len) = (frame.file.id, blocks(frame.bytes.len()));
+        self.unproven.push_back(Unproven { seq: frame.header.seq, file, at: frame.at, len });
+    }
 }
 
 /// Whether frames that were synced are missing at the end.

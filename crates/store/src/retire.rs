@@ -105,17 +105,26 @@ impl Store {
             self.retired.logs.pop_front();
             self.seal(file, Log::P);
         }
-        // A transient file that is read to its end goes, whatever older ones still hold.
+        self.seal_transient();
+        self.merge_if_due();
+        self.install_if_due();
+    }
+
+    /// Seals the T-log's complete files that have left memory, oldest first: a lane's tail is
+    /// emptied from its front. One in which nothing waits goes at once, whatever older ones hold.
+    fn seal_transient(&mut self) {
+        let mut older_waits = false;
         for _ in 0..self.retired.transient.len() {
             let Some(file) = self.retired.transient.pop_front() else { break };
-            if self.has_left_memory(file) {
+            let chunks = &self.files[file as usize].chunks;
+            let dead = chunks.iter().all(|&slot| self.chunks.slab[slot as usize].live == 0);
+            if self.has_left_memory(file) && (dead || !older_waits) {
                 self.seal(file, Log::T);
             } else {
+                older_waits = true;
                 self.retired.transient.push_back(file);
             }
         }
-        self.merge_if_due();
-        self.install_if_due();
     }
 
     fn has_left_memory(&self, file: u32) -> bool {

@@ -110,6 +110,11 @@ impl Workers {
         }
     }
 
+    /// Whether events wait that were done inline.
+    pub(crate) fn has_events(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
     pub(crate) fn is_inline(&self) -> bool {
         matches!(self.kind, Kind::Inline(_))
     }

@@ -111,6 +111,11 @@ impl Faulty {
         self.state().faults.insert(at, fault);
     }
 
+    /// Faults that have not happened yet.
+    pub fn pending(&self) -> usize {
+        self.state().faults.len()
+    }
+
     /// The size of the disk in bytes.
     pub fn set_total(&self, bytes: u64) {
         self.state().total = bytes;

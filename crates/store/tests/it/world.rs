@@ -57,7 +57,7 @@ pub(crate) fn small() -> Options {
         wal_file_bytes: 64 << 10,
         window_bytes: 256 << 10,
         inline: true,
-        fatal: Arc::new(|_| {}),
+        fatal: Arc::new(|reason| eprintln!("the store stopped: {reason}")),
         ..Options::default()
     }
 }
@@ -329,7 +329,7 @@ impl World {
     }
 }
 
-/// Runs a story for each seed; a failing one is named.
+/// Runs a story for each seed; a failing one is named. `STORE_SEEDS=n` runs n times as many.
 pub(crate) fn for_seeds(seeds: std::ops::Range<u64>, story: impl Fn(u64)) {
     struct Name(u64);
     impl Drop for Name {
@@ -339,7 +339,9 @@ pub(crate) fn for_seeds(seeds: std::ops::Range<u64>, story: impl Fn(u64)) {
             }
         }
     }
-    for seed in seeds {
+    let times = std::env::var("STORE_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(1u64);
+    let end = seeds.start + (seeds.end - seeds.start) * times;
+    for seed in seeds.start..end {
         let name = Name(seed);
         story(seed);
         drop(name);
