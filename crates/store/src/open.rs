@@ -82,6 +82,11 @@ impl Store {
     }
 
     fn recover(&mut self, context: &Context) -> Result<Recovered, OpenError> {
+        // Names that a failed process left may not be durable; what follows builds on them.
+        let folders = [Home::Wal, Home::Seg].map(|home| self.layout.folder(home));
+        for folder in folders.iter().chain([&self.layout.dir]) {
+            self.vfs.sync_dir(folder).map_err(|e| OpenError::io(folder, e))?;
+        }
         let found = restore::load(&*self.vfs, &self.layout.checkpoint())?;
         let found = found.unwrap_or_else(|| Checkpoint {
             meta: Meta { replay_frame: 1, frame: 1, ..Default::default() },
