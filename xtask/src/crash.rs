@@ -174,18 +174,35 @@ impl Chapter {
         }
     }
 
+    /// Publishes and consumes until the fault, or the end of the round.
+    fn work(&mut self, mut leveret: Leveret, fault: Fault, random: &mut Random) -> Result<String> {
+        if let Err(error) = self.story.declare() {
+            let ended = fault.ends_by_itself() && leveret.server.wait(STOPS)?.is_some();
+            return if ended {
+                Ok("ended by the fault while declaring".into())
+            } else {
+                Err(error)
+            };
+        }
+        fault.arm(leveret.server.pid())?;
+        let length = fault.length(random);
+        self.story.during(random.next(), || end(&mut leveret, fault, length))
+    }
+
     /// Starts, works, fails, starts again, looks at what is there.
     fn round(&mut self, seed: u64, round: u32, fault: Fault, last: bool) -> Result<String> {
         let mut random = Random(seed.wrapping_add(u64::from(round)));
         self.story.ledger().counts = ledger::Counts::default();
-        let mut leveret = Leveret::start(&self.launch(fault.before()))?;
-        self.story.declare()?;
-        fault.arm(leveret.server.pid())?;
-        let length = fault.length(&mut random);
-        let ended = self.story.during(random.next(), || end(&mut leveret, fault, length))?;
+        let ended = match Leveret::start(&self.launch(fault.before())) {
+            Ok(leveret) => self.work(leveret, fault, &mut random)?,
+            // A start syncs and writes as well, so the fault may hit recovery itself.
+            Err(_) if fault.ends_by_itself() => "ended by the fault while starting".into(),
+            Err(error) => return Err(error),
+        };
         let counts = self.story.ledger().counts;
         let mut leveret =
             Leveret::start(&self.launch(Vec::new())).context("the start after the fault")?;
+        self.story.declare()?;
         let held = self.story.inspect(last, false)?;
         let wrong = self.story.ledger().take_wrong();
         if !wrong.is_empty() {
