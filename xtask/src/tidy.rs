@@ -23,8 +23,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store", &[]),
     ("service", &[]),
     ("broker", &["amqp", "store"]),
+    ("client", &["amqp", "service"]),
+    ("delayer", &["amqp", "client", "service", "store"]),
     ("server", &["amqp", "broker", "service", "store"]),
-    ("leveret", &["server", "service"]),
+    ("leveret", &["delayer", "server", "service"]),
     ("xtask", &["amqp"]),
 ];
 
