@@ -4,5 +4,6 @@
 //! messages wait).
 #![warn(missing_docs)]
 
+pub mod desk;
 pub mod message;
 pub mod store;
