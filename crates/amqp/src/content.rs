@@ -243,6 +243,36 @@ pub struct PropertyScan<'a> {
     pub cluster_id: Option<&'a [u8]>,
 }
 
+impl PropertyScan<'_> {
+    /// Flag word and list, as [`Properties`] has them: what was scanned comes out byte for byte.
+    /// Short strings are cut to 255 bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut list = List { flags: 0, out: vec![0, 0] };
+        list.short(flag::CONTENT_TYPE, self.content_type);
+        list.short(flag::CONTENT_ENCODING, self.content_encoding);
+        if let Some(headers) = self.headers {
+            list.flags |= flag::HEADERS;
+            put_long_bytes(&mut list.out, headers.0);
+        }
+        list.octet(flag::DELIVERY_MODE, self.delivery_mode);
+        list.octet(flag::PRIORITY, self.priority);
+        list.short(flag::CORRELATION_ID, self.correlation_id);
+        list.short(flag::REPLY_TO, self.reply_to);
+        list.short(flag::EXPIRATION, self.expiration);
+        list.short(flag::MESSAGE_ID, self.message_id);
+        if let Some(timestamp) = self.timestamp {
+            list.flags |= flag::TIMESTAMP;
+            list.out.extend_from_slice(&timestamp.to_be_bytes());
+        }
+        list.short(flag::KIND, self.kind);
+        list.short(flag::USER_ID, self.user_id);
+        list.short(flag::APP_ID, self.app_id);
+        list.short(flag::CLUSTER_ID, self.cluster_id);
+        list.out[..2].copy_from_slice(&list.flags.to_be_bytes());
+        list.out
+    }
+}
+
 /// Properties that can be changed, for a message that the broker rewrites.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PropertiesBuf {
@@ -303,29 +333,28 @@ impl PropertiesBuf {
 
     /// Flag word and list, as [`Properties`] has them. Short strings are cut to 255 bytes.
     pub fn encode(&self) -> Vec<u8> {
-        let mut list = List { flags: 0, out: vec![0, 0] };
-        list.short(flag::CONTENT_TYPE, &self.content_type);
-        list.short(flag::CONTENT_ENCODING, &self.content_encoding);
-        if let Some(headers) = &self.headers {
-            list.flags |= flag::HEADERS;
-            headers.encode(&mut list.out);
+        let mut headers = Vec::new();
+        if let Some(table) = &self.headers {
+            table.encode(&mut headers);
         }
-        list.octet(flag::DELIVERY_MODE, self.delivery_mode);
-        list.octet(flag::PRIORITY, self.priority);
-        list.short(flag::CORRELATION_ID, &self.correlation_id);
-        list.short(flag::REPLY_TO, &self.reply_to);
-        list.short(flag::EXPIRATION, &self.expiration);
-        list.short(flag::MESSAGE_ID, &self.message_id);
-        if let Some(timestamp) = self.timestamp {
-            list.flags |= flag::TIMESTAMP;
-            list.out.extend_from_slice(&timestamp.to_be_bytes());
-        }
-        list.short(flag::KIND, &self.kind);
-        list.short(flag::USER_ID, &self.user_id);
-        list.short(flag::APP_ID, &self.app_id);
-        list.short(flag::CLUSTER_ID, &self.cluster_id);
-        list.out[..2].copy_from_slice(&list.flags.to_be_bytes());
-        list.out
+        let scan = PropertyScan {
+            content_type: self.content_type.as_deref(),
+            content_encoding: self.content_encoding.as_deref(),
+            // Behind the length that the table's encoding starts with.
+            headers: self.headers.as_ref().map(|_| RawTable(&headers[4..])),
+            delivery_mode: self.delivery_mode,
+            priority: self.priority,
+            correlation_id: self.correlation_id.as_deref(),
+            reply_to: self.reply_to.as_deref(),
+            expiration: self.expiration.as_deref(),
+            message_id: self.message_id.as_deref(),
+            timestamp: self.timestamp,
+            kind: self.kind.as_deref(),
+            user_id: self.user_id.as_deref(),
+            app_id: self.app_id.as_deref(),
+            cluster_id: self.cluster_id.as_deref(),
+        };
+        scan.encode()
     }
 }
 
@@ -336,7 +365,7 @@ struct List {
 }
 
 impl List {
-    fn short(&mut self, flag: u16, value: &Option<Vec<u8>>) {
+    fn short(&mut self, flag: u16, value: Option<&[u8]>) {
         if let Some(value) = value {
             self.flags |= flag;
             put_short_bytes(&mut self.out, value);

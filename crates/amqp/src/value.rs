@@ -288,6 +288,60 @@ impl Table {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RawTable<'a>(pub &'a [u8]);
 
+/// One field of a [`RawTable`], not decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawField<'a> {
+    /// Its name; need not be UTF-8.
+    pub key: &'a [u8],
+    /// The tag of its type, and its value.
+    pub value: &'a [u8],
+}
+
+impl RawField<'_> {
+    /// Appends it to the contents of a table, under `key`, which is cut to 255 bytes.
+    pub fn write(&self, key: &[u8], table: &mut Vec<u8>) {
+        put_short_bytes(table, key);
+        table.extend_from_slice(self.value);
+    }
+
+    /// Builds its value.
+    ///
+    /// # Errors
+    /// As [`Table::decode`].
+    pub fn decode(&self) -> Result<Value, DecodeError> {
+        Value::decode(&mut Reader::new(self.value), 1)
+    }
+}
+
+impl<'a> RawTable<'a> {
+    /// The fields in the order of the wire, none of them decoded: what is changed in one of them
+    /// leaves the others as they came.
+    ///
+    /// # Errors
+    /// Any [`DecodeError`] that the field's outermost value has; it is the last item then.
+    pub fn fields(&self) -> impl Iterator<Item = Result<RawField<'a>, DecodeError>> + use<'a> {
+        let mut reader = Reader::new(self.0);
+        std::iter::from_fn(move || {
+            if reader.is_empty() {
+                return None;
+            }
+            let field = raw_field(&mut reader);
+            if field.is_err() {
+                reader = Reader::new(&[]);
+            }
+            Some(field)
+        })
+    }
+}
+
+fn raw_field<'a>(reader: &mut Reader<'a>) -> Result<RawField<'a>, DecodeError> {
+    let key = reader.short_bytes()?;
+    let from = reader.rest();
+    skip(reader)?;
+    let value = &from[..from.len() - reader.rest().len()];
+    Ok(RawField { key, value })
+}
+
 impl RawTable<'_> {
     /// Whether there is no field.
     pub fn is_empty(&self) -> bool {

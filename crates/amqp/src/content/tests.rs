@@ -31,6 +31,7 @@ fn all_properties_are_read_and_written() {
     let full = Properties(FULL);
     assert_eq!(full.scan(), Ok(full_scan()));
     assert_eq!(full.check(), Ok(()));
+    assert_eq!(full_scan().encode(), FULL);
     let owned = PropertiesBuf::from(full).unwrap();
     let mut headers = Table::new();
     headers.insert("h", Value::Void);

@@ -193,3 +193,28 @@ fn keys_are_cut_to_255_bytes() {
     assert_eq!(out.len(), 4 + 1 + 255 + 1);
     assert_eq!(Table::decode(&out[4..]).unwrap().len(), 1);
 }
+
+#[test]
+fn raw_fields_keep_every_byte() {
+    let table: Vec<u8> =
+        samples().iter().enumerate().flat_map(|(i, s)| [&[1, i as u8], &*s.1].concat()).collect();
+    let fields: Vec<_> = RawTable(&table).fields().collect::<Result<_, _>>().unwrap();
+    let mut again = Vec::new();
+    for (i, (field, (value, bytes, _))) in fields.iter().zip(samples()).enumerate() {
+        assert_eq!((field.key, field.value), (&[i as u8][..], &bytes[..]));
+        assert_eq!(field.decode(), Ok(value));
+        field.write(field.key, &mut again);
+    }
+    assert_eq!(again, table);
+    // `L` is not rewritten either.
+    let long = RawTable(b"\x01kL\0\0\0\0\0\0\0\x01");
+    assert_eq!(long.fields().next().unwrap().unwrap().value, b"L\0\0\0\0\0\0\0\x01");
+}
+
+#[test]
+fn raw_fields_end_with_the_first_error() {
+    let table = RawTable(b"\x01aV\x01b?\x01cV");
+    let fields: Vec<_> = table.fields().collect();
+    assert_eq!(fields[0], Ok(RawField { key: b"a", value: b"V" }));
+    assert_eq!(fields[1..], [Err(DecodeError::BadTag(b'?'))]);
+}
