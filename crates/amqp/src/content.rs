@@ -2,7 +2,7 @@
 
 use crate::error::DecodeError;
 use crate::value::{RawTable, Table};
-use crate::wire::{Reader, put_short_bytes};
+use crate::wire::{Reader, put_long_bytes, put_short_bytes};
 
 /// The flag of each property in the first flag word, in the order of the list that follows.
 mod flag {
