@@ -4,6 +4,7 @@
 
 mod broker;
 mod client;
+mod server;
 
 mod abuse;
 mod alarms;
