@@ -7,7 +7,7 @@ mod tests;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use service::config::{Invalid, Setting, Settings, Size};
+use service::config::{Invalid, Setting, Settings, Size, Spelling};
 use service::listen::HostPort;
 use service::log::{Format, Level};
 use service::machine::Watermark;
@@ -143,7 +143,7 @@ impl ServeConfig {
 
 /// Every setting of `leveret serve`.
 pub const SETTINGS: Settings<ServeConfig> =
-    Settings { command: "leveret serve", table: TABLE, check };
+    Settings { command: "leveret serve", spelling: &Spelling::LEVERET, table: TABLE, check };
 
 /// What most rows have in common: not secret, no variable of the surroundings.
 const ROW: Setting<ServeConfig> = Setting {

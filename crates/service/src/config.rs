@@ -1,11 +1,16 @@
 //! Settings in layers: default < file < conf.d < environment < flag, with the origin of each value.
 //! A daemon declares its settings once, as a table of [`Setting`] rows; flags, variables, file keys,
-//! `--print-config` and the documentation all read that table.
+//! `--print-config` and the documentation all read that table. [`Spelling`] says how they are named
+//! outside; sections of the file hold settings of other tables.
 
 mod arguments;
 mod document;
 mod environment;
+mod error;
 mod file;
+mod lines;
+mod section;
+mod spelling;
 mod value;
 
 #[cfg(test)]
@@ -16,8 +21,9 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::shutdown::Exit;
-
+pub use error::ConfigError;
+pub use section::{Section, SectionKind};
+pub use spelling::{FileKind, Spelling};
 pub use value::{Field, Scalar, Shape, Size, quoted};
 
 /// The name of the configuration file in each directory that is searched.
@@ -28,8 +34,8 @@ pub const ENVIRONMENT_PREFIX: &str = "LEVERET_";
 
 /// One setting of a daemon whose configuration is `C`: the row that everything else derives from.
 pub struct Setting<C: 'static> {
-    /// The key in the file, in snake case. The flag is `--` with dashes, the variable
-    /// `LEVERET_` in capitals; in the file `a_b` may also be written `b` in a table `[a]`.
+    /// The key in the file; in snake case unless the spelling is loose. The flag is `--` with
+    /// dashes, the variable a prefix and capitals; in TOML `a_b` may also be written `b` in `[a]`.
     pub name: &'static str,
     /// The heading under which help and documentation show it. Rows of a section stand together.
     pub section: &'static str,
@@ -49,6 +55,8 @@ pub struct Setting<C: 'static> {
 pub struct Settings<C: 'static> {
     /// The command that takes them, such as `leveret serve`.
     pub command: &'static str,
+    /// How they are named outside the process.
+    pub spelling: &'static Spelling,
     /// One row per setting.
     pub table: &'static [Setting<C>],
     /// Refuses values that are well-formed but cannot work, alone or together.
@@ -111,6 +119,19 @@ pub struct Assignment {
     pub origin: Origin,
 }
 
+impl Assignment {
+    /// What may set a name only once: a file, or the variables with one prefix.
+    fn layer(&self) -> Option<PathBuf> {
+        match &self.origin {
+            Origin::File { path, .. } => Some(path.clone()),
+            Origin::Environment(variable) => {
+                variable.strip_suffix(&spelling::capitals(&self.name)).map(PathBuf::from)
+            }
+            Origin::Flag(_) | Origin::Default => None,
+        }
+    }
+}
+
 /// Everything outside the process that settings are read from.
 #[derive(Debug, Default)]
 pub struct Sources {
@@ -144,6 +165,8 @@ pub struct Loaded<C> {
     origins: BTreeMap<&'static str, Origin>,
     /// The files that were read, in order.
     pub files: Vec<PathBuf>,
+    /// The sections that the files declare, in the order of their declaration.
+    pub sections: Vec<Section>,
 }
 
 impl<C> Loaded<C> {
@@ -153,104 +176,53 @@ impl<C> Loaded<C> {
     }
 }
 
-/// Why settings were refused. Each says where and, where it can, what was meant.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// A name that no setting has.
-    #[error("{}{}", unknown(.origin, .name), hint(.nearest))]
-    Unknown {
-        /// The name as the user wrote it.
-        name: String,
-        /// Where it stands.
-        origin: Origin,
-        /// The nearest existing name, in the same spelling.
-        nearest: Option<String>,
-    },
-    /// A value that the setting does not take, or that cannot work.
-    #[error("{}: {reason}", place(.origin, .name))]
-    Bad {
-        /// The setting.
-        name: &'static str,
-        /// Where the value stands.
-        origin: Origin,
-        /// What was expected and what was found.
-        reason: String,
-    },
-    /// A file that is not TOML, or holds what no setting can be.
-    #[error("{}:{line}: {reason}", .path.display())]
-    Syntax {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// What the parser says.
-        reason: String,
-    },
-    /// A file that cannot be read.
-    #[error("cannot read {what} {}: {source}", .path.display())]
-    Read {
-        /// What the file is for.
-        what: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The operating system's answer.
-        source: std::io::Error,
-    },
-}
-
-impl ConfigError {
-    /// The exit code of a process that was set up so.
-    pub fn exit(&self) -> Exit {
-        match self {
-            ConfigError::Unknown { origin: Origin::Flag(_), .. }
-            | ConfigError::Bad { origin: Origin::Flag(_), .. } => Exit::Usage,
-            ConfigError::Unknown { .. }
-            | ConfigError::Bad { .. }
-            | ConfigError::Syntax { .. }
-            | ConfigError::Read { .. } => Exit::Config,
-        }
-    }
-}
-
-fn unknown(origin: &Origin, name: &str) -> String {
-    match origin {
-        Origin::Environment(name) => format!("unknown environment variable {name}"),
-        Origin::Flag(name) => format!("unknown flag {name}"),
-        Origin::Default | Origin::File { .. } => format!("{origin}: unknown setting {name}"),
-    }
-}
-
-fn place(origin: &Origin, name: &str) -> String {
-    match origin {
-        Origin::Environment(variable) => variable.clone(),
-        Origin::Flag(flag) => flag.clone(),
-        Origin::Default => name.to_owned(),
-        Origin::File { .. } => format!("{origin}: {name}"),
-    }
-}
-
-fn hint(nearest: &Option<String>) -> String {
-    match nearest {
-        Some(name) => format!("; did you mean {name}?"),
-        None => "; docs/settings.md lists every setting".into(),
-    }
-}
-
 impl<C: Default + Clone> Settings<C> {
     /// Reads all layers; a later one wins. Every value is checked, overridden or not.
     pub fn load(&self, sources: &Sources) -> Result<Loaded<C>, ConfigError> {
-        let mut loaded =
-            Loaded { config: C::default(), origins: BTreeMap::new(), files: Vec::new() };
+        self.load_with(sources, &[])
+    }
+
+    /// The same, with the sections of these kinds that TOML files declare. What they say is not
+    /// checked: [`Settings::section`] of their own table does that.
+    pub fn load_with(
+        &self,
+        sources: &Sources,
+        kinds: &[SectionKind],
+    ) -> Result<Loaded<C>, ConfigError> {
         let mut layers = environment::fallbacks(self, sources);
-        let named = sources.config.clone().or_else(|| environment::config_file(sources));
-        for path in file::locate(named.as_deref(), &sources.search)? {
-            layers.extend(file::read(&path)?);
-            loaded.files.push(path);
+        let (mut files, mut sections) = (Vec::new(), Vec::new());
+        let named = sources.config.clone();
+        let named = named.or_else(|| environment::config_file(self.spelling, sources));
+        for path in file::locate(self.spelling, named.as_deref(), &sources.search)? {
+            let found = file::read(&path, self.spelling.kind, kinds)?;
+            layers.extend(found.assignments);
+            section::merge(&mut sections, found.sections);
+            files.push(path);
         }
-        layers.extend(environment::assignments(self, sources)?);
+        for prefix in self.spelling.prefixes {
+            let found = environment::assignments(prefix, sources)?;
+            layers.extend(section::distribute(&mut sections, prefix, found)?);
+        }
         layers.extend(sources.flags.iter().cloned());
+        let loaded = self.resolve(C::default(), layers).map_err(|e| e.or_section(kinds))?;
+        Ok(Loaded { files, sections, ..loaded })
+    }
+
+    /// Applies `layers` to `defaults` one after the other, and checks the outcome.
+    fn resolve(&self, defaults: C, layers: Vec<Assignment>) -> Result<Loaded<C>, ConfigError> {
+        let mut loaded = Loaded {
+            config: defaults,
+            origins: BTreeMap::new(),
+            files: Vec::new(),
+            sections: Vec::new(),
+        };
+        let mut layer_of = BTreeMap::new();
         for assignment in layers {
-            self.apply(&mut loaded, assignment)?;
+            let layer = assignment.layer();
+            let setting = self.apply(&mut loaded, assignment, |setting| {
+                layer.is_some() && layer_of.get(setting) == Some(&layer)
+            })?;
+            layer_of.insert(setting, layer);
         }
         (self.check)(&loaded.config).map_err(|Invalid { setting, reason }| ConfigError::Bad {
             name: setting,
@@ -260,40 +232,111 @@ impl<C: Default + Clone> Settings<C> {
         Ok(loaded)
     }
 
-    fn apply(&self, loaded: &mut Loaded<C>, new: Assignment) -> Result<(), ConfigError> {
-        let Assignment { name, values, origin } = new;
-        let Some(setting) = self.find(&name) else {
-            return Err(self.unknown(&name, origin));
+    /// Sets one value, and says which setting it was. `twice`: whether the same layer has set it.
+    fn apply(
+        &self,
+        loaded: &mut Loaded<C>,
+        new: Assignment,
+        twice: impl Fn(&str) -> bool,
+    ) -> Result<&'static str, ConfigError> {
+        let (setting, values) = match self.find(&new.name) {
+            Some(setting) => (setting, new.values),
+            None => match self.secret_named_by(&new)? {
+                Some((setting, text)) => (setting, vec![text]),
+                None => return Err(self.unknown(&new.name, new.origin)),
+            },
         };
-        match (setting.field)(&mut loaded.config).set(&values) {
-            Ok(()) => {
-                loaded.origins.insert(setting.name, origin);
-                Ok(())
-            }
-            Err(reason) => {
-                let reason = if setting.secret {
-                    "not a value that this setting takes (it is secret and not shown)".into()
-                } else {
-                    reason
-                };
-                Err(ConfigError::Bad { name: setting.name, origin, reason })
-            }
+        if twice(setting.name) {
+            return Err(again(setting.name, loaded.origin(setting.name), new.origin));
+        }
+        if let Err(reason) = (setting.field)(&mut loaded.config).set(&values) {
+            let reason = match setting.secret {
+                true => "not a value that this setting takes (it is secret and not shown)".into(),
+                false => reason,
+            };
+            return Err(ConfigError::Bad { name: setting.name, origin: new.origin, reason });
+        }
+        loaded.origins.insert(setting.name, new.origin);
+        Ok(setting.name)
+    }
+
+    /// For a variable `…_FILE` of a setting that holds a secret: the setting, and the file's text.
+    fn secret_named_by(
+        &self,
+        new: &Assignment,
+    ) -> Result<Option<(&'static Setting<C>, String)>, ConfigError> {
+        let (Origin::Environment(_), [path]) = (&new.origin, new.values.as_slice()) else {
+            return Ok(None);
+        };
+        let setting = new.name.strip_suffix("_file").and_then(|name| self.find(name));
+        match setting.filter(|setting| self.takes_file(setting)) {
+            Some(setting) => Ok(Some((setting, environment::secret_file(path)?))),
+            None => Ok(None),
         }
     }
 
+    /// Whether a variable `…_FILE` may name a file with the value.
+    fn takes_file(&self, setting: &Setting<C>) -> bool {
+        setting.secret || (setting.field)(&mut C::default()).may_hold_password()
+    }
+
     fn find(&self, name: &str) -> Option<&'static Setting<C>> {
-        self.table.iter().find(|s| s.name == name)
+        match self.spelling.rows(self.table, name).as_slice() {
+            [one] => Some(*one),
+            _ => None,
+        }
     }
 
     /// The refusal of `name`, with the nearest name spelled as the layer spells names.
     fn unknown(&self, name: &str, origin: Origin) -> ConfigError {
-        let spell = |name: &str| match origin {
-            Origin::Environment(_) => variable(name),
-            Origin::Flag(_) => flag(name),
-            _ => name.to_owned(),
+        let spell = |found: &str| match &origin {
+            Origin::Environment(variable) => {
+                let prefix = variable.len().saturating_sub(name.len());
+                format!("{}{}", &variable[..prefix], spelling::capitals(found))
+            }
+            Origin::Flag(_) => flag(found),
+            _ => found.to_owned(),
         };
-        let nearest = nearest(name, self.table.iter().map(|s| s.name)).map(spell);
-        ConfigError::Unknown { name: spell(name), nearest, origin }
+        let rows = self.spelling.rows(self.table, name);
+        let nearest = match rows.as_slice() {
+            [] => self.nearest(name).map(spell),
+            several => {
+                let names: Vec<String> = several.iter().map(|row| spell(row.name)).collect();
+                Some(names.join(" or "))
+            }
+        };
+        let page = self.spelling.page;
+        ConfigError::Unknown { name: spell(name), nearest, page, origin }
+    }
+
+    /// The name that `name` was probably meant to be; a short form if that is what was tried.
+    fn nearest(&self, name: &str) -> Option<&'static str> {
+        let full = self.table.iter().map(|row| row.name);
+        let short = self.table.iter().filter_map(|row| self.spelling.short(row.name));
+        // The right name behind the wrong first part.
+        let behind = self.spelling.short(name).and_then(|rest| self.find(rest));
+        behind.map(|row| row.name).or_else(|| {
+            let short = short.filter(|s| self.find(s).is_some());
+            let dashes = name.replace('_', "-");
+            let name = if self.spelling.loose { &dashes } else { name };
+            nearest(name, full.chain(short))
+        })
+    }
+}
+
+/// The refusal of a setting that one file, or one kind of variables, sets twice.
+fn again(name: &'static str, first: &Origin, second: Origin) -> ConfigError {
+    match (first, second) {
+        (Origin::File { line: first, .. }, Origin::File { path, line }) => ConfigError::Syntax {
+            path,
+            line,
+            reason: format!("{name} is already set in line {first}"),
+        },
+        (first, origin) => {
+            let reason =
+                format!("the same setting as {}: keep one of them", error::place(first, name));
+            ConfigError::Bad { name, origin, reason }
+        }
     }
 }
 
@@ -307,14 +350,14 @@ fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a s
         .map(|(_, candidate)| candidate)
 }
 
-/// `data_dir` as an environment variable: `LEVERET_DATA_DIR`.
-pub fn variable(name: &str) -> String {
-    format!("{ENVIRONMENT_PREFIX}{}", name.to_ascii_uppercase())
-}
-
 /// `data_dir` as a flag: `--data-dir`.
 pub fn flag(name: &str) -> String {
     format!("--{}", name.replace('_', "-"))
+}
+
+/// A name without anything that a loose spelling passes over.
+fn squashed(name: &str) -> String {
+    name.replace(['-', '_'], "").to_ascii_lowercase()
 }
 
 /// A path as messages show it: without the `./` that searching the working directory adds.

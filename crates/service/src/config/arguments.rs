@@ -1,8 +1,10 @@
 //! The flag layer: one clap argument per row of the table.
 
+use std::ffi::OsString;
+
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use super::{Assignment, Origin, Settings, Shape, flag};
+use super::{Assignment, ConfigError, Origin, Settings, Shape, flag};
 
 /// What is left of 100 columns behind clap's indentation.
 const HELP_COLUMNS: usize = 88;
@@ -34,6 +36,45 @@ impl<C: Default + Clone> Settings<C> {
                 }
             }
         }))
+    }
+
+    /// The arguments of a command with flags written in full, for a spelling that allows other
+    /// forms; `own` are the command's flags that no row describes, each with whether it takes a
+    /// value. An unknown flag is refused with the nearest one.
+    pub fn full_flags(
+        &self,
+        arguments: Vec<OsString>,
+        own: &[(&str, bool)],
+    ) -> Result<Vec<OsString>, ConfigError> {
+        let mut full = Vec::with_capacity(arguments.len());
+        let mut is_value = false;
+        for argument in arguments {
+            let text = argument.to_str().and_then(|text| text.strip_prefix("--"));
+            let Some(text) = text.filter(|text| !text.is_empty() && !is_value) else {
+                is_value = false;
+                full.push(argument);
+                continue;
+            };
+            let (name, value) = match text.split_once('=') {
+                Some((name, value)) => (name, Some(value)),
+                None => (text, None),
+            };
+            if let Some((_, takes_value)) = own.iter().find(|(own, _)| *own == name) {
+                is_value = *takes_value && value.is_none();
+                full.push(argument);
+                continue;
+            }
+            let Some(setting) = self.find(name) else {
+                return Err(self.unknown(name, Origin::Flag(format!("--{name}"))));
+            };
+            let is_switch = (setting.field)(&mut C::default()).shape() == Shape::Switch;
+            is_value = value.is_none() && !is_switch;
+            full.push(match value {
+                Some(value) => format!("{}={value}", flag(setting.name)).into(),
+                None => flag(setting.name).into(),
+            });
+        }
+        Ok(full)
     }
 
     /// What the command line says; `matches` comes from a command made by [`Self::arguments`].

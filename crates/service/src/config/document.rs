@@ -2,24 +2,33 @@
 
 use std::fmt::Write;
 
-use super::{Loaded, Settings, flag, variable};
+use super::{FileKind, Loaded, Settings, flag, lines};
 
 /// Origins stand in this column unless the value reaches further.
 const ORIGIN_COLUMN: usize = 56;
 
 impl<C: Default + Clone> Settings<C> {
-    /// Every setting with its value and origin, as TOML that can be used as a file. Secrets and
+    /// Every setting with its value and origin, as a file of the daemon's kind. Secrets and
     /// settings without a value are comments.
     pub fn print(&self, loaded: &Loaded<C>) -> String {
+        self.print_as(self.spelling.kind, loaded)
+    }
+
+    /// The same, as a file of this kind: sections stand in TOML, whatever their own files are.
+    pub fn print_as(&self, kind: FileKind, loaded: &Loaded<C>) -> String {
         let mut config = loaded.config.clone();
         let mut out = String::new();
         for setting in self.table {
-            let origin = loaded.origin(setting.name);
-            let shown = match (setting.field)(&mut config).toml() {
-                Some(_) if setting.secret => format!("# {} is secret", setting.name),
-                Some(value) => format!("{} = {value}", setting.name),
-                None => format!("# {} is not set", setting.name),
+            let name = setting.name;
+            let origin = loaded.origin(name);
+            let field = (setting.field)(&mut config);
+            let shown = match (field.toml(), kind) {
+                (Some(_), _) if setting.secret => format!("# {name} is secret"),
+                (Some(value), FileKind::Toml) => format!("{name} = {value}"),
+                (Some(value), FileKind::Lines) => format!("{name}: {}", lines::spelled(&value)),
+                (None, _) => format!("# {name} is not set"),
             };
+            let shown = if field.is_masked() { format!("# {shown}") } else { shown };
             writeln!(out, "{shown:<ORIGIN_COLUMN$} # {origin}").expect("a string takes any text");
         }
         out
@@ -41,18 +50,18 @@ impl<C: Default + Clone> Settings<C> {
                 Some(value) => format!("`{}`", value.replace('|', "\\|")),
                 None => "not set".into(),
             };
-            let variables = match (setting.secret, setting.fallback_variable) {
-                (true, _) => format!(", `{}_FILE`", variable(setting.name)),
+            let variable = self.spelling.variable(setting.name);
+            let variables = match (self.takes_file(setting), setting.fallback_variable) {
+                (true, _) => format!(", `{variable}_FILE`"),
                 (false, Some(other)) => format!("; default also from `{other}`"),
                 (false, None) => String::new(),
             };
             writeln!(
                 out,
-                "| `{}` | `{} {}`, `{}`{variables} | {default} | {} |",
+                "| `{}` | `{} {}`, `{variable}`{variables} | {default} | {} |",
                 setting.name,
                 flag(setting.name),
                 setting.value.replace('|', "\\|"),
-                variable(setting.name),
                 setting.doc.replace('|', "\\|"),
             )
             .expect("a string takes any text");

@@ -1,19 +1,22 @@
-//! The environment layer: `LEVERET_…` variables, files that hold secrets, and the surroundings'
+//! The environment layer: variables with a prefix of ours, files that hold secrets, and the surroundings'
 //! own variables that stand in for a default.
 
 use std::ffi::OsStr;
 use std::fs;
 use std::path::PathBuf;
 
-use super::{Assignment, ConfigError, ENVIRONMENT_PREFIX, Origin, Settings, Sources, variable};
+use super::{Assignment, ConfigError, Origin, Settings, Sources, Spelling};
 
-/// Names the configuration file, as `--config` does.
-const CONFIG_VARIABLE: &str = "LEVERET_CONFIG";
+/// Behind a prefix: names the configuration file, as `--config` does.
+const CONFIG: &str = "CONFIG";
 
-/// The file that `LEVERET_CONFIG` names.
-pub(super) fn config_file(sources: &Sources) -> Option<PathBuf> {
-    let (_, value) = sources.environment.iter().find(|(name, _)| name == CONFIG_VARIABLE)?;
-    (!value.is_empty()).then(|| PathBuf::from(value))
+/// The file that `LEVERET_CONFIG` names, or the variable with another prefix.
+pub(super) fn config_file(spelling: &Spelling, sources: &Sources) -> Option<PathBuf> {
+    let named = spelling.prefixes.iter().rev().filter_map(|prefix| {
+        let variable = format!("{prefix}{CONFIG}");
+        sources.environment.iter().find(|(name, _)| *name == *variable)
+    });
+    named.map(|(_, value)| PathBuf::from(value)).find(|path| !path.as_os_str().is_empty())
 }
 
 /// What variables of the surroundings say in place of a default.
@@ -35,26 +38,20 @@ pub(super) fn fallbacks<C>(settings: &Settings<C>, sources: &Sources) -> Vec<Ass
     .collect()
 }
 
-/// Every `LEVERET_…` variable, by name. `LEVERET_<SECRET>_FILE` is replaced by the file's text.
-pub(super) fn assignments<C>(
-    settings: &Settings<C>,
-    sources: &Sources,
-) -> Result<Vec<Assignment>, ConfigError> {
+/// Every variable that starts with `prefix`, by name.
+pub(super) fn assignments(prefix: &str, sources: &Sources) -> Result<Vec<Assignment>, ConfigError> {
     let mut found = Vec::new();
     for (key, value) in &sources.environment {
         let Some(key) = key.to_str() else { continue };
-        let Some(rest) = key.strip_prefix(ENVIRONMENT_PREFIX) else { continue };
-        if key == CONFIG_VARIABLE || is_service_link(rest) {
+        let Some(rest) = key.strip_prefix(prefix) else { continue };
+        if rest == CONFIG || is_service_link(rest, value) {
             continue;
         }
-        let origin = Origin::Environment(key.to_owned());
-        let secret =
-            settings.table.iter().find(|s| s.secret && format!("{}_FILE", variable(s.name)) == key);
-        let (name, text) = match secret {
-            Some(setting) => (setting.name.to_owned(), secret_file(value)?),
-            None => (rest.to_ascii_lowercase(), text_of(key, value)?),
-        };
-        found.push(Assignment { name, values: vec![text], origin });
+        found.push(Assignment {
+            name: rest.to_ascii_lowercase(),
+            values: vec![text_of(key, value)?],
+            origin: Origin::Environment(key.to_owned()),
+        });
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(found)
@@ -70,7 +67,7 @@ fn text_of(key: &str, value: &OsStr) -> Result<String, ConfigError> {
 }
 
 /// The file's text without the newline at its end, which editors add.
-fn secret_file(path: &OsStr) -> Result<String, ConfigError> {
+pub(super) fn secret_file(path: &str) -> Result<String, ConfigError> {
     let text = fs::read_to_string(path).map_err(|source| ConfigError::Read {
         what: "the secret in",
         path: PathBuf::from(path),
@@ -85,10 +82,12 @@ fn secret_file(path: &OsStr) -> Result<String, ConfigError> {
 
 /// Kubernetes gives every pod variables for each service of its namespace: with a service named
 /// `leveret…` they start with our prefix (`LEVERET_SERVICE_HOST`, `LEVERET_PORT_5672_TCP_ADDR`).
-fn is_service_link(rest: &str) -> bool {
+/// A bare `…_PORT` is one only with an address: `LEVERET_…_WWW_PORT=8080` is a setting.
+fn is_service_link(rest: &str, value: &OsStr) -> bool {
+    let is_address = || value.to_string_lossy().contains("://");
     let parts: Vec<&str> = rest.split('_').collect();
     let is_port = |i: usize| match &parts[i + 1..] {
-        [] => true,
+        [] => is_address(),
         [number, protocol, ..] => {
             number.bytes().all(|b| b.is_ascii_digit())
                 && matches!(*protocol, "TCP" | "UDP" | "SCTP")

@@ -1,4 +1,5 @@
-//! The file layer: `leveret.toml` and the `conf.d/*.toml` beside it, with the line of every key.
+//! The file layer: `leveret.toml` and the `conf.d/*.toml` beside it, or one file of lines, with the
+//! line of every key.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -7,35 +8,50 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{Assignment, ConfigError, FILE_NAME, Origin, tidy};
+use super::{
+    Assignment, ConfigError, FileKind, Origin, Section, SectionKind, Spelling, lines, tidy,
+};
 
 /// A file larger than this is not a configuration.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
-/// The files to read, in order: the named one or the first found, then its `conf.d/*.toml`
-/// sorted by name. A named file must exist; one that is only searched for need not.
+/// What a file says.
+#[derive(Default)]
+pub(super) struct Contents {
+    /// Settings of the daemon itself, by line.
+    pub(super) assignments: Vec<Assignment>,
+    /// Its sections, by line.
+    pub(super) sections: Vec<Section>,
+}
+
+/// The files to read, in order: the named one or the first found, then, for TOML, its
+/// `conf.d/*.toml` sorted by name. A named file must exist; one that is searched for need not.
 pub(super) fn locate(
+    spelling: &Spelling,
     named: Option<&Path>,
     search: &[PathBuf],
 ) -> Result<Vec<PathBuf>, ConfigError> {
     if let Some(path) = named {
         let directory = path.parent().unwrap_or(Path::new(""));
         let mut files = vec![path.to_owned()];
-        files.extend(drop_ins(directory)?);
+        files.extend(drop_ins(spelling, directory)?);
         return Ok(files);
     }
     for directory in search {
-        let file = directory.join(FILE_NAME);
+        let file = directory.join(spelling.file);
         if file.is_file() {
             let mut files = vec![tidy(&file)];
-            files.extend(drop_ins(directory)?);
+            files.extend(drop_ins(spelling, directory)?);
             return Ok(files);
         }
     }
     Ok(Vec::new())
 }
 
-fn drop_ins(directory: &Path) -> Result<Vec<PathBuf>, ConfigError> {
+fn drop_ins(spelling: &Spelling, directory: &Path) -> Result<Vec<PathBuf>, ConfigError> {
+    if spelling.kind == FileKind::Lines {
+        return Ok(Vec::new());
+    }
     let folder = directory.join("conf.d");
     let refused = |source| ConfigError::Read {
         what: "the directory of configuration files",
@@ -60,8 +76,13 @@ fn drop_ins(directory: &Path) -> Result<Vec<PathBuf>, ConfigError> {
     Ok(files)
 }
 
-/// Every key of the file at `path`, by line. Tables are flattened: `cert` in `[tls]` is `tls_cert`.
-pub(super) fn read(path: &Path) -> Result<Vec<Assignment>, ConfigError> {
+/// Every key of the file at `path`, by line. Tables are flattened: `cert` in `[tls]` is `tls_cert`;
+/// those of `kinds` are sections.
+pub(super) fn read(
+    path: &Path,
+    kind: FileKind,
+    kinds: &[SectionKind],
+) -> Result<Contents, ConfigError> {
     let refused = |source| ConfigError::Read {
         what: "the configuration file",
         path: path.to_owned(),
@@ -71,12 +92,16 @@ pub(super) fn read(path: &Path) -> Result<Vec<Assignment>, ConfigError> {
         return Err(refused(std::io::Error::other("larger than 1 MiB")));
     }
     let text = fs::read_to_string(path).map_err(refused)?;
+    if kind == FileKind::Lines {
+        return Ok(Contents { assignments: lines::read(path, &text)?, sections: Vec::new() });
+    }
     let mut reader = Reader { path, text: &text, found: Vec::new() };
-    let table = DeTable::parse(&text).map_err(|e| {
+    let mut table = DeTable::parse(&text).map_err(|e| {
         reader.syntax(e.span().map_or(0, |s| s.start), e.message().replace('\n', ", "))
     })?;
+    let sections = reader.sections(table.get_mut(), kinds)?;
     reader.table("", table.get_ref())?;
-    reader.finish()
+    Ok(Contents { assignments: reader.finish()?, sections })
 }
 
 /// Walks a parsed file and gathers what it assigns.
@@ -87,6 +112,48 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// Takes the tables of `kinds` out of the file.
+    fn sections(
+        &self,
+        file: &mut DeTable<'_>,
+        kinds: &[SectionKind],
+    ) -> Result<Vec<Section>, ConfigError> {
+        let mut sections = Vec::new();
+        for kind in kinds {
+            let Some((key, value)) = file.remove_entry(kind.name) else { continue };
+            let unnamed = |at: usize| {
+                let reason =
+                    format!("{0} needs a name: write [{0}.NAME] above its settings", kind.name);
+                self.syntax(at, reason)
+            };
+            let DeValue::Table(named) = value.get_ref() else {
+                return Err(unnamed(key.span().start));
+            };
+            for (name, value) in named.iter() {
+                let at = name.span().start;
+                let DeValue::Table(inner) = value.get_ref() else { return Err(unnamed(at)) };
+                let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+                if name.get_ref().is_empty() || !name.get_ref().chars().all(is_name) {
+                    let reason = "a section's name is made of letters, digits, - and _";
+                    return Err(self.syntax(at, reason.to_owned()));
+                }
+                let mut reader = Reader { path: self.path, text: self.text, found: Vec::new() };
+                reader.table("", inner)?;
+                let line = self.line(at);
+                let origin = Origin::File { path: self.path.to_owned(), line };
+                let section = Section {
+                    kind: kind.name,
+                    name: name.get_ref().to_string(),
+                    origin,
+                    assignments: reader.finish()?,
+                };
+                sections.push((line, section));
+            }
+        }
+        sections.sort_by_key(|(line, _)| *line);
+        Ok(sections.into_iter().map(|(_, section)| section).collect())
+    }
+
     fn table(&mut self, prefix: &str, table: &DeTable<'_>) -> Result<(), ConfigError> {
         for (key, value) in table.iter() {
             let name = format!("{prefix}{}", key.get_ref().replace('-', "_"));

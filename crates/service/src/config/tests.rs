@@ -44,6 +44,7 @@ const PLAIN: Setting<Kennel> = Setting { fallback_variable: None, ..ROW };
 
 const KENNEL: Settings<Kennel> = Settings {
     command: "kennel",
+    spelling: &Spelling::LEVERET,
     table: &[
         ROW,
         Setting { name: "kennel_dogs", field: |k| &mut k.dogs, doc: "Who lives there.", ..PLAIN },

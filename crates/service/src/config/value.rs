@@ -22,6 +22,14 @@ pub trait Field {
     fn toml(&self) -> Option<String>;
     /// How many values it takes.
     fn shape(&self) -> Shape;
+    /// Whether a value of this type may hold a password, so that `…_FILE` is offered.
+    fn may_hold_password(&self) -> bool {
+        false
+    }
+    /// Whether [`Field::toml`] leaves a password out, so that it cannot be read again.
+    fn is_masked(&self) -> bool {
+        false
+    }
 }
 
 /// A single value; options and lists of it are [`Field`]s by themselves.
@@ -32,6 +40,8 @@ pub trait Scalar: Sized {
     fn toml(&self) -> String;
     /// Whether a bare flag means true.
     const SWITCH: bool = false;
+    /// Whether the empty text is a value, so that an option of it is not unset by it.
+    const MAY_BE_EMPTY: bool = false;
 }
 
 impl<T: Scalar> Field for T {
@@ -52,12 +62,12 @@ impl<T: Scalar> Field for T {
     }
 }
 
-/// The empty text unsets the value.
+/// The empty text unsets the value, unless that is a value itself.
 impl<T: Scalar> Field for Option<T> {
     fn set(&mut self, raw: &[String]) -> Result<(), String> {
         *self = match raw {
             [] => None,
-            [one] if one.is_empty() => None,
+            [one] if one.is_empty() && !T::MAY_BE_EMPTY => None,
             [one] => Some(T::parse(one)?),
             _ => return Err(format!("expected one value, got {}", raw.len())),
         };
@@ -108,6 +118,8 @@ pub fn quoted(text: &str) -> String {
 }
 
 impl Scalar for String {
+    const MAY_BE_EMPTY: bool = true;
+
     fn parse(text: &str) -> Result<Self, String> {
         Ok(text.to_owned())
     }

@@ -1,0 +1,73 @@
+//! How a daemon's settings are named outside the process: prefixes, short forms, the kind of file.
+
+use super::{ENVIRONMENT_PREFIX, FILE_NAME, Setting, squashed};
+
+/// What a configuration file looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    /// TOML, with `conf.d/*.toml` beside it.
+    Toml,
+    /// Lines of `name: value`, with nothing beside it.
+    Lines,
+}
+
+/// How settings are named outside the process.
+#[derive(Debug, Clone, Copy)]
+pub struct Spelling {
+    /// What environment variables start with, `_` at the end included. A later prefix wins.
+    pub prefixes: &'static [&'static str],
+    /// First parts of names that may be left out where that leaves no doubt, such as `storage-`.
+    pub optional: &'static [&'static str],
+    /// Whether `-` and `_` are passed over wherever they stand.
+    pub loose: bool,
+    /// What a configuration file looks like.
+    pub kind: FileKind,
+    /// The name of the file in each directory that is searched.
+    pub file: &'static str,
+    /// The page that lists every setting.
+    pub page: &'static str,
+}
+
+impl Spelling {
+    /// The broker's: `LEVERET_DATA_DIR`, and `data_dir` in `leveret.toml`.
+    pub const LEVERET: Spelling = Spelling {
+        prefixes: &[ENVIRONMENT_PREFIX],
+        optional: &[],
+        loose: false,
+        kind: FileKind::Toml,
+        file: FILE_NAME,
+        page: "docs/settings.md",
+    };
+
+    /// `data_dir` as an environment variable with the first prefix: `LEVERET_DATA_DIR`.
+    pub fn variable(&self, name: &str) -> String {
+        format!("{}{}", self.prefixes[0], capitals(name))
+    }
+
+    /// `name` without an optional first part, if it has one.
+    pub(super) fn short<'a>(&self, name: &'a str) -> Option<&'a str> {
+        self.optional.iter().find_map(|part| name.strip_prefix(part))
+    }
+
+    fn same(&self, a: &str, b: &str) -> bool {
+        if self.loose { squashed(a) == squashed(b) } else { a == b }
+    }
+
+    /// The rows that `name` may mean: one, none, or several when a short form is ambiguous.
+    pub(super) fn rows<C>(
+        &self,
+        table: &'static [Setting<C>],
+        name: &str,
+    ) -> Vec<&'static Setting<C>> {
+        if let Some(row) = table.iter().find(|row| self.same(row.name, name)) {
+            return vec![row];
+        }
+        let short = |row: &&Setting<C>| self.short(row.name).is_some_and(|s| self.same(s, name));
+        table.iter().filter(short).collect()
+    }
+}
+
+/// A name as environment variables spell it: in capitals, with `_`.
+pub(super) fn capitals(name: &str) -> String {
+    name.to_ascii_uppercase().replace('-', "_")
+}
