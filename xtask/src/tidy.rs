@@ -23,7 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store", &[]),
     ("service", &[]),
     ("broker", &["amqp", "store"]),
-    ("client", &["amqp", "service"]),
+    ("client", &["amqp"]),
     ("delayer", &["amqp", "client", "service", "store"]),
     ("server", &["amqp", "broker", "service", "store"]),
     ("leveret", &["delayer", "server", "service"]),

@@ -1,0 +1,63 @@
+//! When to try again, and which address.
+
+use std::time::Duration;
+
+/// The wait after the first failure.
+pub const FIRST: Duration = Duration::from_millis(100);
+/// The longest wait.
+pub const LONGEST: Duration = Duration::from_secs(30);
+
+/// Waits of 100 ms doubling to 30 s, each shortened by up to half at random, so that clients that
+/// lost the same broker do not come back together. Every failure moves on to the next address; the
+/// wait doubles once a round.
+#[derive(Clone, Debug)]
+pub struct Backoff {
+    addresses: usize,
+    which: usize,
+    failures: usize,
+    random: u64,
+}
+
+impl Backoff {
+    /// For that many addresses, with chance drawn from `seed`.
+    pub fn new(addresses: usize, seed: u64) -> Backoff {
+        Backoff { addresses: addresses.max(1), which: 0, failures: 0, random: seed }
+    }
+
+    /// The index of the address to try now.
+    pub fn address(&self) -> usize {
+        self.which
+    }
+
+    /// How many tries in a row have failed.
+    pub fn failures(&self) -> usize {
+        self.failures
+    }
+
+    /// Notes that the address failed, or that its connection broke, moves on to the next, and says
+    /// how long to wait before it is tried.
+    pub fn failed(&mut self) -> Duration {
+        let round = (self.failures / self.addresses).min(16) as u32;
+        self.failures += 1;
+        self.which = (self.which + 1) % self.addresses;
+        let wait = FIRST.saturating_mul(1 << round).min(LONGEST);
+        wait - wait.mul_f64(self.fraction() / 2.0)
+    }
+
+    /// Notes success: the next failure waits as the first one did. The address stays.
+    pub fn reset(&mut self) {
+        self.failures = 0;
+    }
+
+    /// From 0 to 1, by splitmix64.
+    fn fraction(&mut self) -> f64 {
+        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.random;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
+#[cfg(test)]
+mod tests;
