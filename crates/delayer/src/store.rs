@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use crate::message::{Entry, Held, Key, Millis, NewMessage};
 
+pub mod log;
+
 /// Changes that become durable together or not at all.
 #[derive(Debug, Default)]
 pub struct Changes<'a> {

@@ -1,0 +1,27 @@
+//! Lifetime classes: messages that will wait about equally long share segments, so that they leave
+//! together and their segment can be removed.
+
+use crate::message::Millis;
+
+/// How many classes there are, and thus how many files are written to at a time.
+pub(super) const CLASSES: usize = 8;
+
+/// The longest delay of each class but the last, in minutes: a factor of four (two powers of two)
+/// from one to the next, up to the 48 hours that MailerQ retries a mail.
+const LONGEST_MIN: [u64; CLASSES - 1] = [1, 4, 16, 64, 256, 1024, 2880];
+
+const MINUTE_MS: Millis = 60_000;
+
+/// The class of messages that wait this long.
+pub(super) fn class_of(delay_ms: Millis) -> u8 {
+    let longer = LONGEST_MIN.iter().take_while(|&&minutes| delay_ms > minutes * MINUTE_MS);
+    longer.count() as u8
+}
+
+/// How long a segment of a class stays before messages that are still in it are moved out: twice
+/// the longest delay of the class. The last class has none; it is taken as four times the one
+/// before.
+pub(super) fn patience_ms(class: u8) -> Millis {
+    let last = LONGEST_MIN[CLASSES - 2] * 4;
+    2 * MINUTE_MS * LONGEST_MIN.get(usize::from(class)).copied().unwrap_or(last)
+}

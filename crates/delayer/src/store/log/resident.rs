@@ -1,0 +1,60 @@
+//! Keeps the index's pages from filling the process's memory.
+//!
+//! LMDB maps its file. Every page that a search visits becomes resident, with its neighbours, and
+//! stays until the system wants memory: with ten million messages that is most of a gigabyte that
+//! users see as the delayer's. Given back here, a page is still in the page cache, and the next
+//! visit maps it again in about a microsecond.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::index::Index;
+
+/// Mapped pages of files that may be resident above what there was after they were given back last.
+const PAGES_MAX: u64 = (48 << 20) / 4096;
+
+/// A visit maps at most 16 pages (the kernel's fault-around) of each level that is not resident, so
+/// this many cannot go far past the limit.
+const VISITS_PER_LOOK: u64 = 256;
+
+/// Counts visits, and looks at the process now and then.
+#[derive(Default)]
+pub(super) struct Resident {
+    visits: AtomicU64,
+    /// Resident pages of files when they were given back last.
+    base: AtomicU64,
+}
+
+impl Resident {
+    /// Says that so many keys were searched, and gives pages back when too many are resident.
+    pub(super) fn visited(&self, index: &Index, visits: u64) {
+        if self.visits.fetch_add(visits, Ordering::Relaxed) + visits < VISITS_PER_LOOK {
+            return;
+        }
+        self.visits.store(0, Ordering::Relaxed);
+        let Some(pages) = file_pages() else { return };
+        if pages > self.base.load(Ordering::Relaxed) + PAGES_MAX {
+            give_back(index);
+            self.base.store(file_pages().unwrap_or(pages), Ordering::Relaxed);
+        }
+    }
+}
+
+/// Resident pages of this process that belong to files.
+fn file_pages() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/statm").ok()?;
+    text.split(' ').nth(2)?.parse().ok()
+}
+
+/// Gives the mapped pages of the index back. They are read again from the page cache when needed.
+pub(super) fn give_back(index: &Index) {
+    let info = index.env.info();
+    let bytes = (index.file_bytes() as usize).min(info.map_size);
+    // SAFETY: the map is a shared, read-only map of a file (no WRITE_MAP): its contents are the
+    // file's, so dropping pages loses nothing, also while another thread reads them. The range is
+    // inside the map, and `index` keeps the environment, and so the map, alive.
+    let result =
+        unsafe { rustix::mm::madvise(info.map_addr, bytes, rustix::mm::Advice::LinuxDontNeed) };
+    if let Err(e) = result {
+        tracing::debug!("cannot give the index's pages back: {e}");
+    }
+}
