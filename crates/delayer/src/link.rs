@@ -1,0 +1,174 @@
+//! A connection to the broker that is wanted all the time: opened, set up for one purpose, and
+//! opened again after every failure, on the next address, with growing pauses.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use client::backoff::Backoff;
+use client::connection::{Connection, Consume};
+use client::error::Error;
+use client::event::Event;
+use client::options::Options;
+use tokio::time::{Instant, sleep_until};
+
+/// What the connection is for.
+#[derive(Clone, Debug)]
+pub(crate) enum Purpose {
+    /// Reads a queue, with this many messages unacknowledged.
+    Consume { queue: String, qos: u16 },
+    /// Publishes with confirms; the exchange has to be there.
+    Publish { exchange: String },
+}
+
+/// What happened.
+pub(crate) enum LinkEvent {
+    /// It is set up: everything of an earlier connection is void.
+    Up,
+    /// The broker sent something.
+    Event(Event),
+    /// It could not be had, or is gone; it will be tried again by itself.
+    Down(Error),
+}
+
+/// An open connection and its only channel.
+pub(crate) struct Open {
+    pub(crate) connection: Connection,
+    pub(crate) channel: u16,
+}
+
+enum State {
+    /// Not wanted.
+    Off,
+    /// To be opened then.
+    Waiting(Instant),
+    Opening(Pin<Box<dyn Future<Output = Result<Open, Error>>>>),
+    Open(Box<Open>),
+}
+
+/// The connection.
+pub(crate) struct Link {
+    options: Rc<Options>,
+    purpose: Purpose,
+    backoff: Backoff,
+    state: State,
+    /// How many times it was set up: what carries another number is of an earlier life.
+    pub(crate) epoch: u64,
+}
+
+impl Link {
+    /// To be opened as soon as it is polled.
+    pub(crate) fn new(options: Rc<Options>, purpose: Purpose, seed: u64) -> Link {
+        let backoff = Backoff::new(options.addresses.len(), seed);
+        Link { options, purpose, backoff, state: State::Waiting(Instant::now()), epoch: 0 }
+    }
+
+    /// The connection, while there is one.
+    pub(crate) fn open(&mut self) -> Option<&mut Open> {
+        match &mut self.state {
+            State::Open(open) => Some(open),
+            _ => None,
+        }
+    }
+
+    /// Whether there is a connection.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.state, State::Open(_))
+    }
+
+    /// Where it is connected to, or tries to be; without the password.
+    pub(crate) fn address(&self) -> String {
+        self.options.addresses[self.backoff.address()].to_string()
+    }
+
+    /// Ends when something has happened; may be dropped and called again.
+    pub(crate) async fn next(&mut self) -> LinkEvent {
+        loop {
+            match &mut self.state {
+                State::Off => std::future::pending().await,
+                State::Waiting(at) => {
+                    sleep_until(*at).await;
+                    let options = Rc::clone(&self.options);
+                    let (which, purpose) = (self.backoff.address(), self.purpose.clone());
+                    self.state = State::Opening(Box::pin(async move {
+                        let connection = Connection::open(&options, which).await?;
+                        set_up(connection, &purpose).await
+                    }));
+                }
+                State::Opening(opening) => match opening.await {
+                    Ok(open) => {
+                        self.state = State::Open(Box::new(open));
+                        self.epoch += 1;
+                        self.backoff.reset();
+                        return LinkEvent::Up;
+                    }
+                    Err(error) => return self.down(error),
+                },
+                State::Open(open) => match open.connection.next().await {
+                    Ok(event) => return LinkEvent::Event(event),
+                    Err(error) => return self.down(error),
+                },
+            }
+        }
+    }
+
+    fn down(&mut self, error: Error) -> LinkEvent {
+        self.state = State::Waiting(Instant::now() + self.backoff.failed());
+        LinkEvent::Down(error)
+    }
+
+    /// Sets up another channel on the same connection: the old one is closed, or `close` it first.
+    pub(crate) fn renew(&mut self, close: bool) {
+        let state = std::mem::replace(&mut self.state, State::Waiting(Instant::now()));
+        self.state = match state {
+            State::Open(open) => {
+                let purpose = self.purpose.clone();
+                State::Opening(Box::pin(async move {
+                    let Open { mut connection, channel } = *open;
+                    if close {
+                        connection.close_channel(channel).await?;
+                    }
+                    set_up(connection, &purpose).await
+                }))
+            }
+            other => other,
+        };
+    }
+
+    /// Ends it for good, politely if that goes quickly.
+    pub(crate) async fn end(&mut self) {
+        if let State::Open(open) = std::mem::replace(&mut self.state, State::Off) {
+            let _ = tokio::time::timeout(Duration::from_secs(1), open.connection.close()).await;
+        }
+    }
+}
+
+/// Opens the channel. A connection that cannot be set up is closed politely.
+async fn set_up(mut connection: Connection, purpose: &Purpose) -> Result<Open, Error> {
+    match channel(&mut connection, purpose).await {
+        Ok(channel) => Ok(Open { connection, channel }),
+        Err(error) => {
+            let _ = connection.close().await;
+            Err(error)
+        }
+    }
+}
+
+async fn channel(connection: &mut Connection, purpose: &Purpose) -> Result<u16, Error> {
+    let channel = connection.open_channel().await?;
+    match purpose {
+        Purpose::Consume { queue, qos } => {
+            connection.qos(channel, *qos).await?;
+            let consume = Consume { queue, ..Consume::default() };
+            connection.consume(channel, &consume).await?;
+        }
+        Purpose::Publish { exchange } => {
+            connection.confirm_select(channel).await?;
+            if !exchange.is_empty() {
+                connection.exchange_exists(channel, exchange).await?;
+            }
+        }
+    }
+    Ok(channel)
+}
