@@ -12,6 +12,7 @@
 //! Never here: reading a body to open the store, to remove or to reschedule a message.
 
 use std::any::Any;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
@@ -28,8 +29,10 @@ mod lifetime;
 mod open;
 mod read;
 mod record;
+mod relocate;
 mod resident;
 mod segment;
+mod shrink;
 mod totals;
 mod writer;
 
@@ -53,6 +56,9 @@ pub struct Options {
     pub segment_bytes: u64,
     /// Files that are synced at the same time, at least one. Default: 4.
     pub syncs_at_once: usize,
+    /// The index's file is replaced by a smaller one when it is larger than this and more than
+    /// half of it is free. Default: 64 MiB.
+    pub shrink_above: u64,
 }
 
 impl Default for Options {
@@ -63,6 +69,7 @@ impl Default for Options {
             vfs: Arc::new(Disk),
             segment_bytes: 64 << 20,
             syncs_at_once: 4,
+            shrink_above: 64 << 20,
         }
     }
 }
@@ -77,8 +84,8 @@ impl Options {
 /// The store.
 pub struct LogStore {
     writer: Mutex<Writer>,
-    /// Written to only while the index is replaced by a smaller copy.
-    index: RwLock<Index>,
+    /// Written to only while the index is replaced by a smaller copy; empty when that failed.
+    index: RwLock<Option<Index>>,
     files: Files,
     resident: Resident,
     options: Options,
@@ -98,24 +105,54 @@ impl LogStore {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn index(&self) -> RwLockReadGuard<'_, Index> {
-        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    fn index(&self) -> Result<Open<'_>, StoreError> {
+        let guard = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        if guard.is_none() {
+            return Err(StoreError::Broken("the index is closed; restart".into()));
+        }
+        Ok(Open(guard))
+    }
+}
+
+/// The index while it cannot be replaced.
+struct Open<'a>(RwLockReadGuard<'a, Option<Index>>);
+
+impl Deref for Open<'_> {
+    type Target = Index;
+
+    fn deref(&self) -> &Index {
+        self.0.as_ref().expect("there is one, it was looked at when the lock was taken")
     }
 }
 
 impl Store for LogStore {
     fn apply(&self, changes: &Changes<'_>) -> Result<Applied, StoreError> {
         let mut writer = self.writer();
-        let index = self.index();
+        let index = self.index()?;
         let applied = writer.apply(&index, &self.files, &self.options, changes)?;
         self.resident.visited(&index, writer.take_visits());
         self.log_bytes.store(writer.log_bytes(), Ordering::Relaxed);
         Ok(applied)
     }
 
-    fn tidy(&self, _now_ms: Millis) -> Result<bool, StoreError> {
-        self.writer().sweep(&self.files);
-        Ok(false)
+    fn tidy(&self, now_ms: Millis) -> Result<bool, StoreError> {
+        let mut writer = self.writer();
+        writer.sweep(&self.files);
+        let more = {
+            let index = self.index()?;
+            let more = writer.relocate(&index, &self.files, &self.options, now_ms);
+            self.resident.visited(&index, writer.take_visits());
+            self.log_bytes.store(writer.log_bytes(), Ordering::Relaxed);
+            match more {
+                // There will be room again; meanwhile nothing is lost.
+                Err(StoreError::Full(_)) => false,
+                more => more?,
+            }
+        };
+        if !more {
+            self.shrink(&mut writer, now_ms)?;
+        }
+        Ok(more)
     }
 
     fn load(

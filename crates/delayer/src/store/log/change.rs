@@ -27,7 +27,7 @@ pub(super) struct Change<'i> {
     pub(super) segments: HashMap<u32, Segment>,
     due_minutes: BTreeMap<u64, i64>,
     stored_minutes: BTreeMap<u64, i64>,
-    /// Bytes of keys whose pages were visited, for [`super::resident`].
+    /// Keys that were searched, for [`super::resident`].
     pub(super) visits: u64,
 }
 
@@ -98,25 +98,9 @@ impl<'i> Change<'i> {
         Ok(Some(to))
     }
 
-    /// Where the message of a record is now, if it is the one that the index means.
-    pub(super) fn live_at(
-        &mut self,
-        seq: u64,
-        due_ms: Millis,
-        segment: u32,
-        offset: u64,
-    ) -> heed::Result<Option<(Key, Place)>> {
-        self.visits += 1;
-        let moved = self.index.moved.get(&self.txn, &seq.to_be_bytes())?;
-        let moved = moved.and_then(|due| Some(u64::from_be_bytes(due.try_into().ok()?)));
-        let key = Key { due_ms: moved.unwrap_or(due_ms), seq };
-        let place = self.index.place(&self.txn, key)?;
-        let same = |place: &Place| place.segment == segment && u64::from(place.offset) == offset;
-        Ok(place.filter(same).map(|place| (key, place)))
-    }
-
     /// A message's record has been copied to another place.
     pub(super) fn relocate(&mut self, key: Key, from: &Place, to: Place) -> heed::Result<()> {
+        self.visits += 1;
         self.index.due.put(&mut self.txn, &key.to_bytes(), to.to_bytes().as_slice())?;
         self.leave(from);
         self.enter(&to);

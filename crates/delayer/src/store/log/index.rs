@@ -6,7 +6,7 @@ use std::path::Path;
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, RoTxn, RwTxn, WithoutTls};
 
-use crate::message::Key;
+use crate::message::{Key, Millis};
 use crate::store::StoreError;
 
 /// The index's file in the directory; LMDB adds `-lock` for its table of readers.
@@ -215,6 +215,23 @@ impl Index {
 
     pub(super) fn place(&self, txn: &RoTxn<'_>, key: Key) -> heed::Result<Option<Place>> {
         Ok(self.due.get(txn, &key.to_bytes())?.and_then(Place::from_bytes))
+    }
+
+    /// Where the message of a record is now, if it is the one that the index means.
+    pub(super) fn live_at(
+        &self,
+        txn: &RoTxn<'_>,
+        seq: u64,
+        due_ms: Millis,
+        segment: u32,
+        offset: u64,
+    ) -> heed::Result<Option<(Key, Place)>> {
+        let moved = self.moved.get(txn, &seq.to_be_bytes())?;
+        let moved = moved.and_then(|due| Some(u64::from_be_bytes(due.try_into().ok()?)));
+        let key = Key { due_ms: moved.unwrap_or(due_ms), seq };
+        let place = self.place(txn, key)?;
+        let same = |place: &Place| place.segment == segment && u64::from(place.offset) == offset;
+        Ok(place.filter(same).map(|place| (key, place)))
     }
 
     /// Bytes of the pages that hold something. The list of free pages, small as it is, counts as

@@ -8,13 +8,13 @@ use std::sync::{Mutex, RwLock, atomic::AtomicU64};
 
 use ::store::vfs::{Lock, Open, Vfs};
 
-use super::group::Streams;
+use super::group::{Stream, Streams};
 use super::index::{self, Index, State};
 use super::lifetime::CLASSES;
 use super::resident::Resident;
 use super::segment::{self, Files, Segment};
-use super::writer::{Writer, stream};
-use super::{LogStore, Options};
+use super::writer::Writer;
+use super::{LogStore, Options, shrink};
 use crate::store::OpenError;
 
 const LOCK: &str = "LOCK";
@@ -41,6 +41,7 @@ pub(super) fn open(options: &Options) -> Result<LogStore, OpenError> {
     check_format(&*options.vfs, &dir)
         .map_err(refused)?
         .map_or(Ok(()), |what| Err(OpenError::Unusable { path: dir.clone(), what }))?;
+    shrink::discard(&dir);
     let files = Files::new(options.vfs.clone(), &dir);
     let (index, state, segments) = open_index(&options, &files)?;
     let streams = recover(&options, &files, &segments).map_err(refused)?;
@@ -48,7 +49,7 @@ pub(super) fn open(options: &Options) -> Result<LogStore, OpenError> {
     Ok(LogStore {
         log_bytes: AtomicU64::new(writer.log_bytes()),
         writer: Mutex::new(writer),
-        index: RwLock::new(index),
+        index: RwLock::new(Some(index)),
         files,
         resident: Resident::default(),
         options,
@@ -187,7 +188,7 @@ fn recover(
         }
         let slot = streams.get_mut(usize::from(segment.class));
         if let Some(slot) = slot.filter(|_| segment.end < options.segment_bytes) {
-            *slot = Some(stream(id, segment.end, file));
+            *slot = Some(Stream { segment: id, end: segment.end, file });
         }
     }
     Ok(streams)

@@ -104,7 +104,7 @@ impl LogStore {
         count_max: usize,
         bytes_max: usize,
     ) -> Result<(Vec<Found>, Option<Key>), StoreError> {
-        let index = self.index();
+        let index = self.index()?;
         let scan = || {
             let txn = index.env.read_txn()?;
             let after = after.to_bytes();
@@ -133,7 +133,7 @@ impl LogStore {
     }
 
     fn scan_id(&self, id: Id, after: Key, count_max: usize) -> Result<Vec<Found>, StoreError> {
-        let index = self.index();
+        let index = self.index()?;
         let scan = || {
             let txn = index.env.read_txn()?;
             let after = id_key(id.hash, after);
@@ -155,7 +155,7 @@ impl LogStore {
 
     /// Where a message is now.
     fn locate(&self, key: Key) -> Result<Option<Place>, StoreError> {
-        let index = self.index();
+        let index = self.index()?;
         let place = locate_in(&index, &|txn| index.place(txn, key))?;
         self.resident.visited(&index, 1);
         Ok(place)

@@ -75,7 +75,7 @@ impl Reserve {
 impl LogStore {
     pub(super) fn count_totals(&self) -> Result<Totals, StoreError> {
         let log_bytes = self.log_bytes.load(Ordering::Relaxed);
-        let index = self.index();
+        let index = self.index()?;
         let txn = index.env.read_txn().map_err(store_error)?;
         let count = || {
             let state = index.state(&txn)?.unwrap_or_default();
@@ -97,7 +97,7 @@ impl LogStore {
     }
 
     pub(super) fn count_between(&self, edges_ms: &[Millis]) -> Result<Vec<u64>, StoreError> {
-        let index = self.index();
+        let index = self.index()?;
         let txn = index.env.read_txn().map_err(store_error)?;
         let count = || {
             edges_ms

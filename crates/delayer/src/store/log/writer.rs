@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use ::store::vfs::File;
-use std::sync::Arc;
-
 use super::change::{Change, Outcome, minute_of};
-use super::group::{Group, Stream, Streams, WriteError};
+use super::group::{Group, Streams, WriteError};
 use super::index::{self, Id, Index, Place, State};
 use super::record::Head;
+use super::relocate::Relocation;
 use super::segment::{Files, Segment};
+use super::totals::Reserve;
 use super::{Options, lifetime};
-use crate::message::{DUE_MAX, Key, NewMessage};
+use crate::message::{DUE_MAX, Key, Millis, NewMessage};
 use crate::store::{Applied, Changes, StoreError};
 
 /// What the writer knows without looking into the index.
@@ -23,8 +22,11 @@ pub(super) struct Writer {
     dead: Vec<u32>,
     /// Why nothing is written any more.
     broken: Option<String>,
-    reserve: super::totals::Reserve,
+    reserve: Reserve,
     visits: u64,
+    pub(super) relocation: Relocation,
+    /// The index is not copied before then.
+    pub(super) no_shrink_before_ms: Millis,
 }
 
 impl Writer {
@@ -35,8 +37,10 @@ impl Writer {
             streams,
             dead: Vec::new(),
             broken: None,
-            reserve: super::totals::Reserve::default(),
+            reserve: Reserve::default(),
             visits: 0,
+            relocation: Relocation::default(),
+            no_shrink_before_ms: 0,
         }
     }
 
@@ -48,6 +52,11 @@ impl Writer {
     /// Bytes of all segments.
     pub(super) fn log_bytes(&self) -> u64 {
         self.segments.values().map(|segment| segment.end).sum()
+    }
+
+    /// The index is another file now.
+    pub(super) fn forget_reserve(&mut self) {
+        self.reserve = Reserve::default();
     }
 
     pub(super) fn take_visits(&mut self) -> u64 {
@@ -175,11 +184,6 @@ impl Writer {
             }
         });
     }
-}
-
-/// A stream that goes on in a segment.
-pub(super) fn stream(segment: u32, end: u64, file: Arc<dyn File>) -> Stream {
-    Stream { segment, end, file }
 }
 
 /// A message's key and place, before the index knows them.
