@@ -7,7 +7,11 @@ use std::path::PathBuf;
 
 use crate::message::{Entry, Held, Key, Millis, NewMessage};
 
+pub mod lmdb;
 pub mod log;
+
+#[cfg(test)]
+mod contract;
 
 /// Changes that become durable together or not at all.
 #[derive(Debug, Default)]
