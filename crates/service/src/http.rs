@@ -78,6 +78,12 @@ impl Drop for Http {
 /// Serves on `listeners` (from [`crate::listen::bind`]); the daemon answers what it receives.
 pub fn start(listeners: Vec<TcpListener>) -> io::Result<(Http, mpsc::Receiver<Ask>)> {
     let (asks, questions) = mpsc::channel(ASKS_MAX);
+    Ok((serve(listeners, router(asks))?, questions))
+}
+
+/// Serves `router` on `listeners` (from [`crate::listen::bind`]), with limits on connections and on
+/// how long one may be silent.
+pub fn serve(listeners: Vec<TcpListener>, router: Router) -> io::Result<Http> {
     let (stop, stopped) = oneshot::channel();
     let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -91,14 +97,14 @@ pub fn start(listeners: Vec<TcpListener>) -> io::Result<(Http, mpsc::Receiver<As
     let thread = thread::Builder::new().name("http".into()).spawn(move || {
         runtime.block_on(async move {
             for listener in served {
-                tokio::spawn(axum::serve(listener, router(asks.clone())).into_future());
+                tokio::spawn(axum::serve(listener, router.clone()).into_future());
             }
-            drop(asks);
+            drop(router);
             // An error is the sign as well: the handle was dropped.
             let _ = stopped.await;
         });
     })?;
-    Ok((Http { addresses, stop: Some(stop), thread: Some(thread) }, questions))
+    Ok(Http { addresses, stop: Some(stop), thread: Some(thread) })
 }
 
 fn router(asks: mpsc::Sender<Ask>) -> Router {
@@ -123,21 +129,27 @@ async fn metrics(State(asks): State<mpsc::Sender<Ask>>) -> Response {
 }
 
 async fn healthz(State(asks): State<mpsc::Sender<Ask>>) -> Response {
-    let health = match ask(&asks, Ask::Health).await {
-        Ok(health) => health,
-        Err(reason) => Health { reasons: vec![reason] },
-    };
-    let reasons = health.reasons.iter();
-    let reasons: Vec<_> = reasons
-        .map(|Reason { name, detail }| serde_json::json!({ "name": name, "detail": detail }))
-        .collect();
-    let (status, body) = if reasons.is_empty() {
-        (StatusCode::OK, serde_json::json!({ "status": "ok" }))
-    } else {
-        let body = serde_json::json!({ "status": "failing", "reasons": reasons });
-        (StatusCode::SERVICE_UNAVAILABLE, body)
-    };
-    (status, [(header::CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
+    match ask(&asks, Ask::Health).await {
+        Ok(health) => health.into_response(),
+        Err(reason) => Health { reasons: vec![reason] }.into_response(),
+    }
+}
+
+/// The answer to `/healthz`: 200, or 503 with the reasons.
+impl IntoResponse for Health {
+    fn into_response(self) -> Response {
+        let reasons = self.reasons.iter();
+        let reasons: Vec<_> = reasons
+            .map(|Reason { name, detail }| serde_json::json!({ "name": name, "detail": detail }))
+            .collect();
+        let (status, body) = if reasons.is_empty() {
+            (StatusCode::OK, serde_json::json!({ "status": "ok" }))
+        } else {
+            let body = serde_json::json!({ "status": "failing", "reasons": reasons });
+            (StatusCode::SERVICE_UNAVAILABLE, body)
+        };
+        (status, [(header::CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
+    }
 }
 
 /// Asks the daemon and waits for its answer, or says why there is none.

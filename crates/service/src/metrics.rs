@@ -82,13 +82,27 @@ impl Family<'_> {
 
     /// A whole histogram.
     pub fn histogram(&mut self, labels: &Labels<'_>, histogram: &Histogram) -> &mut Self {
+        self.buckets(labels, histogram, &histogram.sum)
+    }
+
+    /// A whole histogram of milliseconds, as seconds.
+    pub fn histogram_ms(&mut self, labels: &Labels<'_>, histogram: &Histogram) -> &mut Self {
+        self.buckets(labels, histogram, &(histogram.sum as f64 / 1e3))
+    }
+
+    fn buckets(
+        &mut self,
+        labels: &Labels<'_>,
+        histogram: &Histogram,
+        sum: &dyn Display,
+    ) -> &mut Self {
         let mut seen = 0;
         for (bound, count) in histogram.bounds.iter().zip(&histogram.counts) {
             seen += count;
             self.line("_bucket", labels, Some(bound.1), &seen);
         }
         self.line("_bucket", labels, Some("+Inf"), &histogram.count());
-        self.line("_sum", labels, None, &histogram.sum);
+        self.line("_sum", labels, None, sum);
         self.line("_count", labels, None, &histogram.count());
         self
     }

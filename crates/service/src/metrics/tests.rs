@@ -66,3 +66,25 @@ fn message_size_buckets_are_cumulative_with_literal_bounds() {
         ],
     );
 }
+
+#[test]
+fn a_histogram_of_milliseconds_is_shown_in_seconds() {
+    let mut histogram = Histogram::new(&[(10, "0.01"), (1_000, "1")]);
+    for late_ms in [3, 250] {
+        histogram.observe(late_ms);
+    }
+    check(
+        |t| {
+            t.family("late_seconds", Kind::Histogram, "h").histogram_ms(&[], &histogram);
+        },
+        &[
+            "# TYPE late_seconds histogram",
+            "# HELP late_seconds h",
+            "late_seconds_bucket{le=\"0.01\"} 1",
+            "late_seconds_bucket{le=\"1\"} 2",
+            "late_seconds_bucket{le=\"+Inf\"} 2",
+            "late_seconds_sum 0.253",
+            "late_seconds_count 2",
+        ],
+    );
+}

@@ -1,0 +1,138 @@
+//! The delayer's web server: a page for people, `/metrics`, `/healthz` and the API, on a thread of
+//! its own.
+//!
+//! It knows nothing itself: it asks the engine at the [`Desk`] and renders the answers here. It has
+//! no login, so whoever reaches it reads every stored message and may cancel it.
+
+mod api;
+mod figures;
+mod guard;
+mod health;
+mod html;
+mod json;
+mod metrics;
+mod page;
+mod query;
+mod refusal;
+#[cfg(test)]
+mod tests;
+mod time;
+
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, FromRef, State};
+use axum::http::header;
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post};
+use service::http::{Health, Http, Reason};
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::timeout;
+
+use crate::desk::{Desk, Order, Status};
+use refusal::Refusal;
+
+/// An engine that has not answered by then does not answer: a slow storage is asked in between.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bytes of a request's body; what is asked for fits into a line.
+const REQUEST_BYTES_MAX: usize = 64 << 10;
+
+/// A running web server. Dropping it ends the server and its thread.
+pub type Web = Http;
+
+/// Serves on `listeners` (from [`service::listen::bind`]) what the engine behind `desk` answers.
+///
+/// # Errors
+/// When the operating system has no thread or no descriptor for it.
+pub fn start(listeners: Vec<TcpListener>, desk: Desk) -> io::Result<Web> {
+    service::http::serve(listeners, router(desk))
+}
+
+/// What requests share.
+#[derive(Clone)]
+struct Shared {
+    desk: Desk,
+    /// Whole messages that may be in memory for answers.
+    whole: Arc<Semaphore>,
+}
+
+impl FromRef<Shared> for Desk {
+    fn from_ref(shared: &Shared) -> Desk {
+        shared.desk.clone()
+    }
+}
+
+impl FromRef<Shared> for Arc<Semaphore> {
+    fn from_ref(shared: &Shared) -> Arc<Semaphore> {
+        shared.whole.clone()
+    }
+}
+
+fn router(desk: Desk) -> Router {
+    let whole = Arc::new(Semaphore::new(api::WHOLE_MAX));
+    Router::new()
+        .route("/", get(page::index))
+        .route("/messages/{key}/cancel", post(page::cancel))
+        .route("/messages/{key}/release", post(page::release))
+        .route("/metrics", get(prometheus))
+        .route("/healthz", get(healthz))
+        .route("/api/status", get(api::status))
+        .route("/api/histogram", get(api::histogram))
+        .route("/api/messages", get(api::list).merge(delete(api::cancel_all)))
+        .route("/api/messages/release", post(api::release_all))
+        .route("/api/messages/reschedule", post(api::reschedule_all))
+        .route("/api/messages/{key}", get(api::message).merge(delete(api::cancel)))
+        .route("/api/messages/{key}/release", post(api::release))
+        .route("/api/messages/{key}/reschedule", post(api::reschedule))
+        .fallback(|| async { Refusal::not_found("no such page; / shows what there is") })
+        .method_not_allowed_fallback(|| async { Refusal::method() })
+        .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
+        .layer(middleware::from_fn(guard::guard))
+        .with_state(Shared { desk, whole })
+}
+
+async fn prometheus(State(desk): State<Desk>) -> Result<Response, Refusal> {
+    let status = status(&desk).await?;
+    let page = metrics::page(&status);
+    Ok(([(header::CONTENT_TYPE, service::metrics::CONTENT_TYPE)], page).into_response())
+}
+
+async fn healthz(State(desk): State<Desk>) -> Health {
+    let reasons = match status(&desk).await {
+        Ok(status) => health::reasons(&status),
+        Err(refusal) => vec![Reason { name: "unresponsive", detail: refusal.error }],
+    };
+    Health { reasons }
+}
+
+async fn status(desk: &Desk) -> Result<Box<Status>, Refusal> {
+    ask(desk, Order::Status).await
+}
+
+/// Asks the engine, or says why there is no answer.
+async fn ask<T>(
+    desk: &Desk,
+    order: impl FnOnce(oneshot::Sender<T>) -> Order,
+) -> Result<T, Refusal> {
+    match timeout(ANSWER_TIMEOUT, desk.ask(order)).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(gone)) => Err(Refusal::unavailable(gone.to_string())),
+        Err(_) => Err(Refusal::unavailable(format!(
+            "the delayer has not answered within {} s; a change may still happen",
+            ANSWER_TIMEOUT.as_secs()
+        ))),
+    }
+}
+
+/// Asks for something that the storage may refuse.
+async fn ask_storage<T>(
+    desk: &Desk,
+    order: impl FnOnce(oneshot::Sender<Result<T, String>>) -> Order,
+) -> Result<T, Refusal> {
+    ask(desk, order).await?.map_err(Refusal::unavailable)
+}
