@@ -311,16 +311,17 @@ impl<C: Default + Clone> Settings<C> {
 
     /// The name that `name` was probably meant to be; a short form if that is what was tried.
     fn nearest(&self, name: &str) -> Option<&'static str> {
-        let full = self.table.iter().map(|row| row.name);
-        let short = self.table.iter().filter_map(|row| self.spelling.short(row.name));
-        // The right name behind the wrong first part.
-        let behind = self.spelling.short(name).and_then(|rest| self.find(rest));
-        behind.map(|row| row.name).or_else(|| {
-            let short = short.filter(|s| self.find(s).is_some());
-            let dashes = name.replace('_', "-");
-            let name = if self.spelling.loose { &dashes } else { name };
-            nearest(name, full.chain(short))
-        })
+        let dashes = name.replace('_', "-");
+        let name = if self.spelling.loose { &*dashes } else { name };
+        let shorts = || {
+            let rows = self.table.iter().filter_map(|row| self.spelling.short(row.name));
+            rows.filter(|short| self.find(short).is_some())
+        };
+        match self.spelling.short(name) {
+            // The first part says nothing, and may be the wrong one.
+            Some(rest) => self.find(nearest(rest, shorts())?).map(|row| row.name),
+            None => nearest(name, self.table.iter().map(|row| row.name).chain(shorts())),
+        }
     }
 }
 

@@ -75,8 +75,13 @@ pub(super) fn distribute(
 }
 
 impl<C: Default + Clone> Settings<C> {
-    /// What `section` says on top of `defaults`, checked.
+    /// What `section` says on top of `defaults`, checked. What it lacks is blamed on its head.
     pub fn section(&self, defaults: C, section: &Section) -> Result<Loaded<C>, ConfigError> {
-        self.resolve(defaults, section.assignments.clone())
+        self.resolve(defaults, section.assignments.clone()).map_err(|refusal| match refusal {
+            ConfigError::Bad { name, origin: Origin::Default, reason } => {
+                ConfigError::Bad { name, origin: section.origin.clone(), reason }
+            }
+            other => other,
+        })
     }
 }
