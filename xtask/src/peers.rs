@@ -24,6 +24,7 @@ const DEBIAN: &[(&str, &str)] = &[
     ("openssl", "certificates of suite py-amqp"),
     ("strace", "fault injection of crash"),
     ("iproute2", "loopback in network namespaces"),
+    ("libfaketime", "clocks that jump in tests of the delayer"),
 ];
 
 /// Python packages from PyPI, exact, so that a run can be repeated.
