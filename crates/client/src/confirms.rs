@@ -144,8 +144,8 @@ impl<T> Confirms<T> {
             return already + candidates;
         }
         match self.pending.iter_mut().find(|(identity, _)| *identity == group) {
-            Some((_, count)) if *count < candidates => *count += 1,
-            Some(_) => return already,
+            // All of them came back: one return was that of a message that was nacked.
+            Some((_, count)) => *count = candidates.min(*count + 1),
             None => self.pending.push((group, 1)),
         }
         already + candidates
@@ -192,7 +192,8 @@ impl<T> Confirms<T> {
         let left = if acked {
             count - 1
         } else {
-            let same = |entry: &&Entry<T>| entry.item.is_some() && entry.identity == group;
+            let open = |entry: &Entry<T>| entry.item.is_some() && !entry.returned;
+            let same = |entry: &&Entry<T>| open(entry) && entry.identity == group;
             count.min(self.entries.iter().filter(same).count())
         };
         match left {
