@@ -3,6 +3,7 @@
 mod bench;
 mod broker;
 mod crash;
+mod delayer;
 mod known;
 mod namespace;
 mod oracle;
@@ -28,6 +29,9 @@ cargo xtask COMMAND
                            kills a working broker over and over and checks what it kept
   bench --loadgen DIR [--oracle] [--rounds N] [--only NAME,…]
                            measures the load generator's scenarios and prints a Markdown table
+  bench-delayer [--only NAME,…] [--messages N] [--memory-messages N] [--engine log|lmdb] [--dir DIR]
+                           measures the delayer with Leveret as its broker; NAME is one of store,
+                           revive, punctual, memory (which needs 45 GB of disk)
 ";
 
 fn main() -> ExitCode {
@@ -44,6 +48,7 @@ fn main() -> ExitCode {
         "oracle" => suite::record(rest),
         "crash" => crash::run(rest),
         "bench" => bench::run(rest),
+        "bench-delayer" => delayer::run(rest),
         namespace::INSIDE => namespace::inside(rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");

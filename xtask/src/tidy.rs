@@ -27,7 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("delayer", &["amqp", "client", "service", "store"]),
     ("server", &["amqp", "broker", "service", "store"]),
     ("leveret", &["delayer", "server", "service"]),
-    ("xtask", &["amqp"]),
+    ("xtask", &["amqp", "client"]),
 ];
 
 /// `(rule, file, reason)`.

@@ -1,0 +1,238 @@
+//! Measures the delayer with Leveret as its broker: storing, reviving, punctuality, memory.
+//!
+//! Every scenario starts a broker and a delayer of its own in an empty folder. Costs are CPU
+//! seconds per million messages of each process, which swing less than rates.
+
+mod load;
+mod program;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use self::load::{Broker, Due, unix_ms};
+use self::program::Program;
+use crate::{broker, process};
+
+/// Bytes of a body.
+const BODY_BYTES: usize = 2048;
+
+/// What is given to every delayer that is to be fast: larger groups and batches than the defaults.
+const TUNED: [&str; 5] =
+    ["--qos=4000", "--groupsize=1000", "--timeout=250ms", "--throttle=4000", "--batchsize=1000"];
+
+/// Due messages a second of `punctual`.
+const DUE_PER_SECOND: u64 = 5_000;
+
+struct Options {
+    messages: u64,
+    memory_messages: u64,
+    engine: String,
+    dir: PathBuf,
+    only: Vec<String>,
+}
+
+/// A scenario's name, and what runs it and gives a line of the table.
+type Scenario = (&'static str, fn(&Bench) -> Result<String>);
+
+const SCENARIOS: &[Scenario] =
+    &[("store", store), ("revive", revive), ("punctual", punctual), ("memory", memory)];
+
+/// `cargo xtask bench-delayer`.
+pub(crate) fn run(args: &[String]) -> Result<()> {
+    let options = Options::parse(args)?;
+    let bench = Bench { leveret: broker::build_release()?, options };
+    let chosen =
+        |name: &&str| bench.options.only.is_empty() || bench.options.only.iter().any(|n| n == name);
+    let mut table = String::from("| what | measured |\n|---|---|\n");
+    for (name, scenario) in SCENARIOS.iter().filter(|(name, _)| chosen(name)) {
+        let from = Instant::now();
+        let row = scenario(&bench).with_context(|| format!("scenario {name}"))?;
+        eprintln!("{name}: {row} ({:.0} s)", from.elapsed().as_secs_f64());
+        table.push_str(&format!("| {name} | {row} |\n"));
+    }
+    print!("{table}");
+    Ok(())
+}
+
+impl Options {
+    fn parse(args: &[String]) -> Result<Self> {
+        let mut options = Self {
+            messages: 400_000,
+            memory_messages: 10_000_000,
+            engine: "log".into(),
+            dir: process::peers_dir().join("bench-delayer"),
+            only: Vec::new(),
+        };
+        let mut args = args.iter();
+        while let Some(flag) = args.next() {
+            let value = args.next().with_context(|| format!("{flag} needs a value"))?;
+            match flag.as_str() {
+                "--messages" => options.messages = value.parse().context("--messages")?,
+                "--memory-messages" => {
+                    options.memory_messages = value.parse().context("--memory-messages")?;
+                }
+                "--engine" => options.engine = value.clone(),
+                "--dir" => options.dir = value.into(),
+                "--only" => options.only = value.split(',').map(str::to_owned).collect(),
+                other => bail!("unknown argument {other}"),
+            }
+        }
+        if let Some(name) = options.only.iter().find(|n| !SCENARIOS.iter().any(|s| s.0 == **n)) {
+            let all: Vec<&str> = SCENARIOS.iter().map(|s| s.0).collect();
+            bail!("no scenario {name}; there are {}", all.join(", "));
+        }
+        Ok(options)
+    }
+}
+
+struct Bench {
+    leveret: PathBuf,
+    options: Options,
+}
+
+impl Bench {
+    /// An empty folder and a broker in it, with the queues `in` and `out`.
+    fn broker(&self) -> Result<Broker> {
+        let dir = &self.options.dir;
+        let _ = std::fs::remove_dir_all(dir);
+        std::fs::create_dir_all(dir)?;
+        let mut command = std::process::Command::new(&self.leveret);
+        command.arg("serve").args(["--amqp-listen=127.0.0.1:0", "--metrics-listen=127.0.0.1:0"]);
+        command.arg("--data-dir").arg(dir.join("broker"));
+        Broker::start(Program::start(command, &dir.join("broker.log"))?)
+    }
+
+    fn delayer(&self, broker: &Broker, more: &[&str]) -> Result<Program> {
+        let dir = &self.options.dir;
+        let mut command = std::process::Command::new(&self.leveret);
+        command.arg("delayer").args(["--queue=in", "--exchange=", "--routingkey=out"]);
+        command.args(["--www-port=auto", "--www-ip=127.0.0.1", "--due-sources=x-deliver-at"]);
+        command.arg(format!("--rabbitmq-address={}", broker.url()));
+        command.arg(format!("--storage-address={}", dir.join("delayer").display()));
+        command.arg(format!("--storage-engine={}", self.options.engine));
+        command.args(TUNED).args(more);
+        Program::start(command, &dir.join("delayer.log"))
+    }
+
+    /// Runs the delayer until a counter has reached `count`, and says what that took.
+    fn timed(&self, broker: &Broker, more: &[&str], counter: &str, count: u64) -> Result<String> {
+        let before = broker.program.cpu_seconds()?;
+        let from = Instant::now();
+        let delayer = self.delayer(broker, more)?;
+        delayer.wait_for(counter, count)?;
+        let seconds = from.elapsed().as_secs_f64();
+        let million = count as f64 / 1e6;
+        let ours = delayer.cpu_seconds()? / million;
+        let theirs = (broker.program.cpu_seconds()? - before) / million;
+        let rate = count as f64 / seconds;
+        delayer.terminate()?;
+        Ok(format!("{rate:.0}/s; CPU s per million: delayer {ours:.1}, broker {theirs:.1}"))
+    }
+}
+
+/// Messages that wait in the queue are stored.
+fn store(bench: &Bench) -> Result<String> {
+    let broker = bench.broker()?;
+    let count = bench.options.messages;
+    broker.fill(
+        count,
+        BODY_BYTES,
+        Due::Spread { from_ms: unix_ms() + 3_600_000, span_ms: 169_200_000 },
+    )?;
+    bench.timed(&broker, &["--mode=delay"], "amqpdelayer_stored_total", count)
+}
+
+/// Messages that are all due are published.
+fn revive(bench: &Bench) -> Result<String> {
+    let broker = bench.broker()?;
+    let count = bench.options.messages;
+    // Far enough away that none is due before the last is stored.
+    let due_ms = unix_ms() + 20_000 + count / 10;
+    broker.fill(count, BODY_BYTES, Due::Spread { from_ms: due_ms, span_ms: 1_000 })?;
+    bench.timed(&broker, &["--mode=delay"], "amqpdelayer_stored_total", count)?;
+    if unix_ms() > due_ms {
+        bail!("storing took so long that messages were due; use fewer --messages");
+    }
+    std::thread::sleep(Duration::from_millis(due_ms + 1_500 - unix_ms()));
+    bench.timed(&broker, &["--mode=revive"], "amqpdelayer_revived_total", count)
+}
+
+/// Messages that fall due evenly.
+fn punctual(bench: &Bench) -> Result<String> {
+    let broker = bench.broker()?;
+    let seconds = 20;
+    let count = DUE_PER_SECOND * seconds;
+    let from_ms = unix_ms() + 15_000;
+    let delayer = bench.delayer(&broker, &["--mode=both"])?;
+    broker.fill(count, BODY_BYTES, Due::Even { from_ms, span_ms: seconds * 1000 })?;
+    delayer.wait_for("amqpdelayer_stored_total", count)?;
+    if unix_ms() > from_ms {
+        bail!("messages were due before all were stored");
+    }
+    let mut late = broker.lateness_ms(count)?;
+    late.sort_by(f64::total_cmp);
+    let at = |part: f64| late[((late.len() - 1) as f64 * part) as usize];
+    let cpu = delayer.cpu_seconds()?;
+    delayer.terminate()?;
+    Ok(format!(
+        "{DUE_PER_SECOND}/s due: earliest {:.2} ms after its time, p50 {:.2} ms, p99 {:.2} ms, \
+         latest {:.1} ms; delayer {cpu:.1} CPU s for {count}",
+        at(0.0),
+        at(0.5),
+        at(0.99),
+        at(1.0)
+    ))
+}
+
+/// Many messages are held; the process is killed and started again.
+fn memory(bench: &Bench) -> Result<String> {
+    let broker = bench.broker()?;
+    let count = bench.options.memory_messages;
+    let delayer = bench.delayer(&broker, &["--mode=both"])?;
+    let from = Instant::now();
+    broker.fill(
+        count,
+        BODY_BYTES,
+        Due::Spread { from_ms: unix_ms() + 7_200_000, span_ms: 165_600_000 },
+    )?;
+    delayer.wait_for("amqpdelayer_stored_total", count)?;
+    let rate = count as f64 / from.elapsed().as_secs_f64();
+    let (peak, resident) = (delayer.peak_memory()?, delayer.memory()?);
+    delayer.kill()?;
+    let from = Instant::now();
+    let delayer = bench.delayer(&broker, &["--mode=both"])?;
+    let ready = from.elapsed().as_secs_f64();
+    broker.fill(1, BODY_BYTES, Due::Spread { from_ms: unix_ms() + 100, span_ms: 1 })?;
+    delayer.wait_for("amqpdelayer_revived_total", 1)?;
+    let first = from.elapsed().as_secs_f64();
+    let disk = folder_bytes(&bench.options.dir.join("delayer"))?;
+    let restarted = delayer.memory()?;
+    delayer.terminate()?;
+    let mb = |bytes: u64| bytes as f64 / 1e6;
+    Ok(format!(
+        "{count} held, stored at {rate:.0}/s beside a publisher: {:.0} MB resident (peak {:.0}), \
+         {:.0} MB after a restart; ready {ready:.2} s after kill -9, a message delayed by 0.1 s \
+         back after {first:.2} s; {:.1} GB on disk",
+        mb(resident),
+        mb(peak),
+        mb(restarted),
+        disk as f64 / 1e9
+    ))
+}
+
+fn folder_bytes(dir: &Path) -> Result<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            bytes += folder_bytes(&entry.path())?;
+        } else {
+            use std::os::unix::fs::MetadataExt;
+            bytes += entry.metadata()?.blocks() * 512;
+        }
+    }
+    Ok(bytes)
+}
