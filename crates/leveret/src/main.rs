@@ -1,17 +1,18 @@
 //! The `leveret` binary: reads the command line and the settings, runs one part, says how it ended.
 //! It has no logic of its own.
 
+mod alone;
+mod beside;
 mod command;
+mod serve;
 
 use std::io::Write;
 use std::process::ExitCode;
 
-use server::config::{SETTINGS, ServeConfig};
-use service::config::{Loaded, Sources};
 use service::log::Format;
-use service::shutdown::{self, Exit};
+use service::shutdown::Exit;
 
-use crate::command::{Command, Serve};
+use crate::command::{Answer, Command};
 
 /// Gives memory back after a burst, and costs less per message than the system's allocator.
 #[global_allocator]
@@ -34,55 +35,31 @@ fn return_memory_early() {
 fn main() -> ExitCode {
     return_memory_early();
     let exit = match command::read(std::env::args_os()) {
-        Ok(Command::Serve(serve)) => run(serve),
-        Err(answer) => {
+        Ok(Command::Serve(given)) => serve::run(given),
+        Ok(Command::Delayer(given)) => alone::run(given),
+        Err(Answer::Clap(answer)) => {
             // Help and version go to stdout and are no failure.
             let _ = answer.print();
             if answer.use_stderr() { Exit::Usage } else { Exit::Clean }
+        }
+        Err(Answer::Flag(program, error)) => {
+            eprintln!("{program}: {error}");
+            error.exit()
         }
     };
     exit.into()
 }
 
-fn run(Serve { config, print_config, flags }: Serve) -> Exit {
-    let loaded = match SETTINGS.load(&Sources::of_process(config, flags)) {
-        Ok(loaded) => loaded,
-        Err(error) => {
-            eprintln!("leveret: {error}");
-            return error.exit();
-        }
-    };
-    if print_config {
-        // A closed pipe (`| head`) is no failure.
-        let _ = std::io::stdout().write_all(SETTINGS.print(&loaded).as_bytes());
-        return Exit::Clean;
-    }
-    serve(&loaded)
-}
-
-fn serve(Loaded { config, files, .. }: &Loaded<ServeConfig>) -> Exit {
-    service::log::start(&config.log_level, config.log_format);
-    let version = env!("CARGO_PKG_VERSION");
-    tracing::info!(pid = std::process::id(), ?files, "leveret {version} starts");
-    let shutdown = match shutdown::on_signals() {
-        Ok((_, shutdown)) => shutdown,
-        Err(error) => {
-            return fail(config.log_format, &format!("cannot watch signals: {error}"), Exit::Io);
-        }
-    };
-    match server::run(config, &shutdown) {
-        Ok(()) => {
-            tracing::info!("stopped cleanly");
-            Exit::Clean
-        }
-        Err(error) => fail(config.log_format, &error.to_string(), error.exit()),
-    }
+/// Shows settings on stdout. A closed pipe (`| head`) is no failure.
+fn show(settings: &str) -> Exit {
+    let _ = std::io::stdout().write_all(settings.as_bytes());
+    Exit::Clean
 }
 
 /// Says why the process ends, as a line for people or, in a JSON log, as one more event.
-fn fail(format: Format, why: &str, exit: Exit) -> Exit {
+fn fail(program: &str, format: Format, why: &str, exit: Exit) -> Exit {
     match format {
-        Format::Text => eprintln!("leveret: {why}"),
+        Format::Text => eprintln!("{program}: {why}"),
         Format::Json => tracing::error!(exit_code = exit.code(), "{why}"),
     }
     exit

@@ -12,7 +12,7 @@ mod shard;
 use std::cell::RefCell;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -93,8 +93,13 @@ fn damage_log() -> Arc<dyn Fn(String) + Send + Sync> {
     })
 }
 
-/// Runs the broker until `shutdown` says stop.
-pub fn run(config: &ServeConfig, shutdown: &Shutdown) -> Result<(), RunError> {
+/// Runs the broker until `shutdown` says stop. `on_ready` is told, once clients can connect, where
+/// AMQP without TLS is spoken, with real ports; it must not block.
+pub fn run(
+    config: &ServeConfig,
+    shutdown: &Shutdown,
+    on_ready: impl FnOnce(&[SocketAddr]),
+) -> Result<(), RunError> {
     service::machine::raise_open_files_max();
     let settings = Rc::new(Settings::new(config));
     let synced = Arc::new(Notify::new());
@@ -125,7 +130,8 @@ pub fn run(config: &ServeConfig, shutdown: &Shutdown) -> Result<(), RunError> {
         .build()
         .map_err(io("cannot start the event loop"))?;
     let local = LocalSet::new();
-    let result = local.block_on(&runtime, serve(Rc::clone(&shard), config, synced, shutdown));
+    let serving = serve(Rc::clone(&shard), config, synced, shutdown, on_ready);
+    let result = local.block_on(&runtime, serving);
     drop(local);
     let shard = Rc::into_inner(shard).expect("all tasks ended with their LocalSet").into_inner();
     let Shard { broker, mut store, .. } = shard;
@@ -175,12 +181,13 @@ async fn serve(
     config: &ServeConfig,
     synced: Arc<Notify>,
     shutdown: &Shutdown,
+    on_ready: impl FnOnce(&[SocketAddr]),
 ) -> Result<(), RunError> {
     spawn_local(tick(Rc::clone(&shard)));
     spawn_local(commit(Rc::clone(&shard)));
     spawn_local(progress(Rc::clone(&shard), synced));
     spawn_local(expire(Rc::clone(&shard)));
-    let acceptors = listen(&shard, config)?;
+    let (acceptors, plain) = listen(&shard, config)?;
     let http = service::listen::bind("metrics", &config.metrics_listen)?;
     for listener in &http {
         announce("metrics", listener)?;
@@ -190,6 +197,7 @@ async fn serve(
     spawn_local(metrics::answer(Rc::clone(&shard), asks));
     service::startup::complete();
     tracing::info!("Server startup complete");
+    on_ready(&plain);
 
     shutdown.draining().await;
     for acceptor in acceptors {
@@ -199,20 +207,24 @@ async fn serve(
     Ok(())
 }
 
-fn announce(protocol: &str, listener: &TcpListener) -> Result<(), RunError> {
+fn announce(protocol: &str, listener: &TcpListener) -> Result<SocketAddr, RunError> {
     let address = listener.local_addr().map_err(io("cannot tell the address of a listener"))?;
     service::startup::listening(protocol, address);
-    Ok(())
+    Ok(address)
 }
 
+/// The tasks that accept connections, and the addresses without TLS.
 fn listen(
     shard: &Rc<RefCell<Shard>>,
     config: &ServeConfig,
-) -> Result<Vec<tokio::task::JoinHandle<()>>, RunError> {
-    let mut acceptors = Vec::new();
+) -> Result<(Vec<tokio::task::JoinHandle<()>>, Vec<SocketAddr>), RunError> {
+    let (mut acceptors, mut plain) = (Vec::new(), Vec::new());
     let mut add = |protocol: &'static str, list: &[_], tls: Option<Tls>| {
         for listener in service::listen::bind(protocol, list)? {
-            announce(protocol, &listener)?;
+            let address = announce(protocol, &listener)?;
+            if tls.is_none() {
+                plain.push(address);
+            }
             let listener = tokio::net::TcpListener::from_std(listener)
                 .map_err(io("cannot watch a listener"))?;
             acceptors.push(spawn_local(accept(Rc::clone(shard), listener, tls.clone())));
@@ -225,7 +237,7 @@ fn listen(
         let login_from = config.ssl_cert_login_from;
         add("amqps", &config.amqps_listen, Some(Tls { acceptor, login_from }))?;
     }
-    Ok(acceptors)
+    Ok((acceptors, plain))
 }
 
 /// Tells every client, and waits until they are gone or have had their time.

@@ -1,9 +1,10 @@
 //! The types of the delayer's own options, and how each reads and prints itself.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use client::address::Address;
+use client::address::{Address, Password};
 use service::config::{Field, Scalar, Shape, quoted};
 
 /// What the delayer does.
@@ -362,6 +363,34 @@ impl Field for StorageAddress {
 /// The brokers, any of which will do; never empty. A list of URLs, parted by commas.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Addresses(pub Vec<Address>);
+
+impl Addresses {
+    /// A broker on this machine, without TLS.
+    pub fn local(port: u16, user: &str, password: &str, vhost: &str) -> Addresses {
+        Addresses(vec![Address {
+            host: "127.0.0.1".into(),
+            port,
+            user: user.to_owned(),
+            password: Password(password.to_owned()),
+            vhost: vhost.to_owned(),
+            ..Address::default()
+        }])
+    }
+
+    /// Moves the first of them to a listener of this machine; one that listens on every address is
+    /// reached on loopback.
+    pub fn move_to(&mut self, listener: SocketAddr) {
+        let ip: IpAddr = match listener.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            other => other,
+        };
+        if let Some(first) = self.0.first_mut() {
+            first.host = ip.to_string();
+            first.port = listener.port();
+        }
+    }
+}
 
 impl Default for Addresses {
     fn default() -> Self {

@@ -16,7 +16,7 @@ impl<C: Default + Clone> Settings<C> {
         command.next_line_help(true).args(self.table.iter().map(|setting| {
             let field = (setting.field)(&mut defaults);
             let default = match field.toml() {
-                Some(value) if !setting.secret && value != "[]" => {
+                Some(value) if !setting.secret && value != "[]" && value != "\"\"" => {
                     format!(" Default: {}.", value.replace(['[', ']', '"'], ""))
                 }
                 _ => String::new(),

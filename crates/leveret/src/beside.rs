@@ -1,0 +1,114 @@
+//! What runs beside the broker, in its process: a delayer for each section `[delayer.NAME]` of the
+//! file, on a thread of its own and connected like any other client.
+//!
+//! They start when the broker is ready and end before it does: at a stop they may still publish.
+//! One that cannot go on stops the whole process.
+
+mod run;
+
+use std::path::PathBuf;
+
+use delayer::config::{Addresses, DelayerConfig, OPTIONS, StorageAddress, WwwPort};
+use server::config::ServeConfig;
+use service::config::{ConfigError, FileKind, Loaded, Origin, Section, SectionKind};
+
+pub(crate) use run::run;
+
+const DELAYER: &str = "delayer";
+
+/// What a section may be.
+pub(crate) const KINDS: &[SectionKind] = &[SectionKind { name: DELAYER }];
+
+/// A delayer that a section declares.
+pub(crate) struct Delayer {
+    /// The section's name.
+    pub(crate) name: String,
+    origin: Origin,
+    loaded: Loaded<DelayerConfig>,
+}
+
+/// The delayers of the file, checked.
+pub(crate) fn read(broker: &Loaded<ServeConfig>) -> Result<Vec<Delayer>, ConfigError> {
+    let mut delayers = Vec::<Delayer>::new();
+    for section in broker.sections.iter().filter(|section| section.kind == DELAYER) {
+        let delayer = delayer(&broker.config, section)?;
+        if let Some(other) = delayers.iter().find(|other| other.place() == delayer.place()) {
+            let reason = format!(
+                "[delayer.{}] stores there as well: give each delayer a storage of its own",
+                other.name
+            );
+            return Err(delayer.refused("storage-address", reason));
+        }
+        delayers.push(delayer);
+    }
+    Ok(delayers)
+}
+
+fn delayer(broker: &ServeConfig, section: &Section) -> Result<Delayer, ConfigError> {
+    let directory = broker.data_dir.join(format!("delayer-{}", section.name));
+    let defaults = DelayerConfig {
+        rabbitmq_address: own_address(broker),
+        storage_address: StorageAddress::Path(directory),
+        www_port: WwwPort::Off,
+        ..DelayerConfig::default()
+    };
+    let loaded = OPTIONS.section(defaults, section)?;
+    let delayer = Delayer { name: section.name.clone(), origin: section.origin.clone(), loaded };
+    for (option, setting) in [("log-level", "log_level"), ("log-format", "log_format")] {
+        if *delayer.loaded.origin(option) != Origin::Default {
+            let reason = format!("the process has one log: set the broker's {setting} instead");
+            return Err(delayer.refused(option, reason));
+        }
+    }
+    if broker.amqp_listen.is_empty() && delayer.is_at_home() {
+        let reason = "the broker listens with TLS only, so this has to say where it is";
+        return Err(delayer.refused("rabbitmq-address", reason.to_owned()));
+    }
+    Ok(delayer)
+}
+
+/// How a delayer reaches the broker that it runs beside; the real port is known when it is ready.
+fn own_address(broker: &ServeConfig) -> Addresses {
+    let port = broker.amqp_listen.first().map_or(0, |listen| listen.port);
+    Addresses::local(port, &broker.default_user, &broker.default_pass, &broker.default_vhost)
+}
+
+impl Delayer {
+    /// Whether it is a client of the broker that it runs beside.
+    fn is_at_home(&self) -> bool {
+        *self.loaded.origin("rabbitmq-address") == Origin::Default
+    }
+
+    /// Its section as a part of the file.
+    pub(crate) fn print(&self) -> String {
+        let head = format!("[delayer.{}]", self.name);
+        let options = OPTIONS.print_as(FileKind::Toml, &self.loaded);
+        format!("\n{head:<56} # {}\n{options}", self.origin)
+    }
+
+    /// Logs what may not be meant.
+    pub(crate) fn warn(&self) {
+        for warning in delayer::config::warnings(&self.loaded) {
+            tracing::warn!("[delayer.{}] {warning}", self.name);
+        }
+    }
+
+    /// What no other delayer may store in: a directory by whatever way it is named, or a URL.
+    fn place(&self) -> PathBuf {
+        match &self.loaded.config.storage_address {
+            StorageAddress::Mongo(address) => PathBuf::from(address),
+            StorageAddress::Path(path) | StorageAddress::Lmdb(path) => {
+                let absolute = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+                absolute.canonicalize().unwrap_or(absolute)
+            }
+        }
+    }
+
+    fn refused(&self, option: &'static str, reason: String) -> ConfigError {
+        let origin = match self.loaded.origin(option) {
+            Origin::Default => self.origin.clone(),
+            origin => origin.clone(),
+        };
+        ConfigError::Bad { name: option, origin, reason }
+    }
+}
