@@ -12,7 +12,7 @@ fn acks(deliveries: u64) -> Acks {
 #[test]
 fn a_settled_run_takes_one_method() {
     let mut acks = acks(5);
-    [2, 1, 3].map(|tag| acks.settle(tag));
+    [2, 1, 3].into_iter().for_each(|tag| acks.settle(tag));
     assert_eq!(acks.take(10), [(3, true)]);
     assert_eq!((acks.unacked(), acks.take(10)), (2, vec![]));
     acks.settle(4);
@@ -22,13 +22,13 @@ fn a_settled_run_takes_one_method() {
 #[test]
 fn behind_an_open_one_they_wait_until_there_are_many() {
     let mut acks = acks(5);
-    [3, 5].map(|tag| acks.settle(tag));
+    [3, 5].into_iter().for_each(|tag| acks.settle(tag));
     assert_eq!(acks.take(2), []);
     acks.settle(4);
     assert_eq!(acks.take(2), [(3, false), (4, false), (5, false)]);
     assert_eq!(acks.unacked(), 2);
     // What was acked alone is not counted again.
-    [1, 2].map(|tag| acks.settle(tag));
+    [1, 2].into_iter().for_each(|tag| acks.settle(tag));
     assert_eq!(acks.take(2), [(5, true)]);
     assert_eq!(acks.unacked(), 0);
 }
@@ -36,7 +36,7 @@ fn behind_an_open_one_they_wait_until_there_are_many() {
 #[test]
 fn unknown_and_repeated_tags_are_passed_over() {
     let mut acks = acks(1);
-    [0, 2, 1, 1].map(|tag| acks.settle(tag));
+    [0, 2, 1, 1].into_iter().for_each(|tag| acks.settle(tag));
     assert_eq!(acks.take(0), [(1, false)]);
     acks.settle(1);
     assert_eq!((acks.take(0), acks.unacked()), (vec![], 0));
