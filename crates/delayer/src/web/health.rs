@@ -13,12 +13,13 @@ const LATE_MS: u64 = 60_000;
 pub(super) fn reasons(status: &Status) -> Vec<Reason> {
     let mut reasons = Vec::new();
     if status.connected.is_none() {
-        let mut detail = "not connected to the broker; it is tried again and again, and what is \
-                          stored is safe: check that the broker runs, and rabbitmq-address"
-            .to_owned();
-        if let Some((_, error)) = &status.last_error {
-            detail = format!("{detail} (last error: {error})");
-        }
+        let last = status.last_error.as_ref().map(|(_, error)| error);
+        let why = status.blocked.as_ref().or(last).map_or("connecting", String::as_str);
+        let detail = format!(
+            "not connected to the broker: {why}; it is tried again and again, and what is stored \
+             is safe: check that the broker runs, and rabbitmq-address, rabbitmq-queue and \
+             rabbitmq-exchange"
+        );
         reasons.push(Reason { name: "not_connected", detail });
     }
     if let Some(full) = &status.full {
@@ -29,7 +30,7 @@ pub(super) fn reasons(status: &Status) -> Vec<Reason> {
         );
         reasons.push(Reason { name: "storage_full", detail });
     }
-    if let Some(blocked) = &status.blocked {
+    if let Some(blocked) = status.blocked.as_ref().filter(|_| status.connected.is_some()) {
         let detail = format!(
             "nothing can be published: {blocked}; due messages stay stored and are published when \
              the broker takes them again"

@@ -158,11 +158,6 @@ fn bits(value: &dyn std::fmt::Display, bits: u64, digits: usize) -> Value {
 
 /// Everything that is known of the delayer.
 pub(super) fn status(s: &Status, sentence: &str) -> Value {
-    let mut held = Map::new();
-    held.insert("messages".into(), json!(s.totals.held));
-    held.insert("bytes".into(), json!(s.totals.held_bytes));
-    set_time(&mut held, "next_due", s.totals.next_due_ms);
-    set_time(&mut held, "oldest", s.totals.oldest_ms);
     let error = s.last_error.as_ref().map(|(at_ms, error)| {
         let mut object = Map::new();
         object.insert("error".into(), json!(error));
@@ -181,7 +176,8 @@ pub(super) fn status(s: &Status, sentence: &str) -> Value {
         "blocked": s.blocked,
         "queue": s.queue,
         "exchange": s.exchange,
-        "held": held,
+        "held": s.totals.held,
+        "held_bytes": s.totals.held_bytes,
         "storage": {
             "address": s.storage,
             "full": s.full,
@@ -202,6 +198,8 @@ pub(super) fn status(s: &Status, sentence: &str) -> Value {
     if let Value::Object(object) = &mut object {
         set_time(object, "now", Some(s.now_ms));
         set_time(object, "started", Some(s.started_ms));
+        set_time(object, "next_due", s.totals.next_due_ms);
+        set_time(object, "oldest", s.totals.oldest_ms);
     }
     object
 }

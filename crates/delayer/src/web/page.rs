@@ -126,9 +126,12 @@ fn figures(html: &mut Html, s: &Status) {
     html.row("In flight", format!("{}, published and not confirmed", grouped(s.in_flight)));
     html.row("Unacknowledged", format!("{}, received and not stored", grouped(s.unacked)));
     html.row("Broker", s.connected.as_deref().unwrap_or("not connected"));
-    let exchange = name(s.exchange.as_bytes());
-    let exchange = if exchange.is_empty() { "the default exchange".into() } else { exchange };
-    html.row("From, to", format!("queue {}, {exchange}", name(s.queue.as_bytes())));
+    let or = |text: &str, otherwise: &str| match text {
+        "" => otherwise.to_owned(),
+        text => name(text.as_bytes()),
+    };
+    let (queue, exchange) = (or(&s.queue, "no queue"), or(&s.exchange, "the default exchange"));
+    html.row("From, to", format!("{queue}, {exchange}"));
     html.row("Mode", s.mode);
     html.row("Storage", name(s.storage.as_bytes()));
     let limit = match (s.totals.part_bytes, s.totals.part_bytes_max) {
