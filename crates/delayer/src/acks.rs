@@ -62,14 +62,18 @@ impl Acks {
         if self.settled == 0 {
             return acks;
         }
-        let mut prefix = 0;
-        while self.states.front().is_some_and(|state| *state != State::Open) {
-            let state = self.states.pop_front();
+        // The last settled one of the prefix: a tag must not be acknowledged twice.
+        let (mut prefix, mut last) = (0, 0);
+        while let Some(state) = self.states.front().copied().filter(|state| *state != State::Open) {
+            if state == State::Settled {
+                prefix += 1;
+                last = self.first;
+            }
+            self.states.pop_front();
             self.first += 1;
-            prefix += usize::from(state == Some(State::Settled));
         }
         if prefix > 0 {
-            acks.push((self.first - 1, prefix > 1));
+            acks.push((last, prefix > 1));
             self.settled -= prefix;
             self.unacked -= prefix;
         }
