@@ -9,9 +9,11 @@ mod namespace;
 mod oracle;
 mod peers;
 mod process;
+mod secantus;
 mod suite;
 mod test;
 mod tidy;
+mod with_peers;
 
 use std::process::ExitCode;
 
@@ -21,6 +23,8 @@ cargo xtask COMMAND
   test [--only PART,…]     every check and test; PART is one of fmt, clippy, tidy, unit, doc, peers, crash
   tidy                     file sizes, headers, crate arrows, what ARCHITECTURE.md names
   peers                    installs the brokers and clients that the tests use
+  with-peers -- CMD…       runs a command beside a RabbitMQ and a MongoDB of its own, which
+                           TEST_RABBITMQ, TEST_RABBITMQ_CTL and TEST_MONGODB name
   suite [NAME…] [--oracle]
                            runs compatibility suites and compares them with the recorded oracle;
                            --oracle runs the oracle beside it
@@ -49,6 +53,8 @@ fn main() -> ExitCode {
         "crash" => crash::run(rest),
         "bench" => bench::run(rest),
         "bench-delayer" => delayer::run(rest),
+        "with-peers" => with_peers::run(rest),
+        with_peers::INSIDE => with_peers::inside(rest),
         namespace::INSIDE => namespace::inside(rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");

@@ -115,7 +115,8 @@ impl Setup {
         text
     }
 
-    fn command(&self, program: &str) -> Command {
+    /// One of RabbitMQ's programs, for this node.
+    pub(crate) fn command(&self, program: &str) -> Command {
         let script = Path::new(SCRIPTS).join(program);
         let mut command =
             if script.exists() { Command::new(script) } else { Command::new(program) };

@@ -20,7 +20,7 @@ const DEBIAN: &[(&str, &str)] = &[
     ("golang-github-rabbitmq-amqp091-go-dev", "suite amqp091-go"),
     ("golang-uber-goleak-dev", "suite amqp091-go"),
     ("python3", "suites py-amqp and kombu"),
-    ("python3-venv", "suites py-amqp and kombu"),
+    ("python3-venv", "suites py-amqp and kombu, the MongoDB of the delayer's tests"),
     ("openssl", "certificates of suite py-amqp"),
     ("strace", "fault injection of crash"),
     ("iproute2", "loopback in network namespaces"),
@@ -38,6 +38,9 @@ const PYTHON: &[&str] = &[
     "hypothesis==6.148.0",
     "setuptools==75.8.0",
 ];
+
+/// The MongoDB for tests of the delayer, from PyPI; in an environment of its own, which is 145 MB.
+const SECANTUS: &str = "SecantusDB==0.7.0b3";
 
 /// Source packages whose test folders are run, as `pip download` names them.
 const PYTHON_SOURCES: &[(&str, &str)] = &[("amqp", "5.4.2"), ("kombu", "5.7.0")];
@@ -61,10 +64,16 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
 
 /// Installs what is missing; quick when nothing is.
 pub(crate) fn install() -> Result<()> {
+    install_servers()?;
+    python()?;
+    crates()
+}
+
+/// Installs the servers that tests of the delayer talk to, when they are missing.
+pub(crate) fn install_servers() -> Result<()> {
     std::fs::create_dir_all(process::peers_dir())?;
     debian()?;
-    python()?;
-    crates()?;
+    secantus()?;
     own_name_resolves()
 }
 
@@ -181,6 +190,29 @@ fn python() -> Result<()> {
         process::check(Command::new("tar").arg("xzf").arg(archive).arg("-C").arg(&dir))?;
     }
     std::fs::write(stamp, wanted)?;
+    Ok(())
+}
+
+/// The program of [`SECANTUS`].
+pub(crate) fn secantus_path() -> PathBuf {
+    process::peers_dir().join("secantus/bin/secantusd-py")
+}
+
+fn secantus() -> Result<()> {
+    let dir = process::peers_dir().join("secantus");
+    let stamp = dir.join("stamp");
+    if std::fs::read_to_string(&stamp).is_ok_and(|had| had == SECANTUS) {
+        return Ok(());
+    }
+    println!("installing {SECANTUS}");
+    process::check(Command::new("/usr/bin/python3").args(["-m", "venv", "--clear"]).arg(&dir))?;
+    process::output(
+        Command::new(dir.join("bin/python"))
+            .args(["-m", "pip", "--quiet", "--disable-pip-version-check"])
+            .args(["install", "--pre", SECANTUS]),
+    )
+    .with_context(|| format!("cannot install {SECANTUS} from PyPI"))?;
+    std::fs::write(stamp, SECANTUS)?;
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use crate::suite::{Outcome, SUITES, Suite, Verdict};
-use crate::{broker, crash, peers, process, suite, tidy};
+use crate::{broker, crash, peers, process, suite, tidy, with_peers};
 
 /// Rounds of crash in a test run.
 const CRASH_ROUNDS: u32 = 20;
@@ -117,12 +117,14 @@ fn doc() -> Result<Count> {
 
 fn unit() -> Result<Count> {
     let nextest = process::output(&mut cargo(&["nextest", "--version"])).is_ok();
-    let tests: &[&str] = if nextest {
-        &["nextest", "run", "--workspace", "--no-fail-fast", "--status-level", "fail"]
+    let (tests, flags): (&[&str], &[&str]) = if nextest {
+        (&["nextest", "run", "--workspace"], &["--no-fail-fast", "--status-level", "fail"])
     } else {
-        &["test", "--workspace", "--no-fail-fast", "--lib", "--bins", "--tests"]
+        (&["test", "--workspace", "--lib", "--bins", "--tests"], &["--no-fail-fast"])
     };
-    let count = counted(cargo(tests))?;
+    // Built first: what does not compile needs no peers.
+    process::check(cargo(tests).arg("--no-run"))?;
+    let count = counted(with_peers::beside(cargo(tests).args(flags))?)?;
     if count.passed == 0 {
         bail!("no test ran");
     }

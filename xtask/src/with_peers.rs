@@ -1,0 +1,124 @@
+//! Runs a command beside a RabbitMQ and a MongoDB that are its own, and tells it where they are.
+//!
+//! | variable | is |
+//! |---|---|
+//! | `TEST_RABBITMQ` | RabbitMQ's address |
+//! | `TEST_RABBITMQ_CTL` | a program that is `rabbitmqctl` for it |
+//! | `TEST_MONGODB` | MongoDB's address |
+//!
+//! All of them live in a process namespace, which ends them with this program, however it ends.
+
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::namespace::is_root;
+use crate::oracle::{Oracle, Setup};
+use crate::secantus::Secantus;
+use crate::{peers, process};
+
+/// The hidden command that the inner process is started with.
+pub(crate) const INSIDE: &str = "inside-with-peers";
+
+/// Ports that RabbitMQ derives from its own: the port mapper's and that of the distribution.
+const DERIVED: [u16; 3] = [0, 10_000, 20_000];
+
+/// RabbitMQ's port is one of these, so that all three are below those that the system gives away.
+const PORTS: std::ops::Range<u16> = 2_000..12_000;
+
+const USAGE: &str = "say what to run: cargo xtask with-peers -- CMD…";
+
+/// `cargo xtask with-peers -- CMD…`.
+pub(crate) fn run(args: &[String]) -> Result<()> {
+    let [dashes, program, args @ ..] = args else { bail!("{USAGE}") };
+    if dashes != "--" {
+        bail!("{USAGE}");
+    }
+    let mut command = Command::new(program);
+    command.args(args);
+    process::check(&mut beside(&command)?)
+}
+
+/// The command that runs another one beside the peers, which are installed first.
+pub(crate) fn beside(command: &Command) -> Result<Command> {
+    peers::install_servers()?;
+    let dir = place()?;
+    let mut outer = Command::new("setpriv");
+    outer.args(["--pdeathsig", "KILL", "unshare"]);
+    if !is_root() {
+        outer.arg("--map-root-user");
+    }
+    outer.args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"]);
+    outer.arg(std::env::current_exe().context("own path")?).arg(INSIDE).arg(dir);
+    outer.arg(command.get_program()).args(command.get_args());
+    Ok(outer)
+}
+
+/// The entry of the inner process: the folder of the peers, then the command.
+pub(crate) fn inside(args: &[String]) -> Result<()> {
+    let [dir, program, args @ ..] = args else { bail!("no command") };
+    let dir = Path::new(dir);
+    let amqp = rabbitmq_port(dir)?;
+    let mongodb = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let setup =
+        Setup { dir: dir.join("rabbitmq"), amqp, tls: None, config: String::new(), user: None };
+    let control = control(&setup, dir)?;
+    let _oracle = Oracle::start(setup)?;
+    let _secantus = Secantus::start(&dir.join("mongodb"), mongodb)?;
+    let ran = process::check(
+        Command::new(program)
+            .args(args)
+            .env("TEST_RABBITMQ", format!("amqp://guest:guest@127.0.0.1:{amqp}"))
+            .env("TEST_RABBITMQ_CTL", control)
+            .env("TEST_MONGODB", format!("mongodb://127.0.0.1:{mongodb}/?directConnection=true")),
+    );
+    match &ran {
+        Ok(()) => std::fs::remove_dir_all(dir).with_context(|| dir.display().to_string())?,
+        Err(_) => eprintln!("the peers' logs are in {}", dir.display()),
+    }
+    ran
+}
+
+/// A new folder for the peers of one run. Those of runs that ended are removed.
+fn place() -> Result<PathBuf> {
+    let all = process::peers_dir().join("running");
+    std::fs::create_dir_all(&all)?;
+    for entry in std::fs::read_dir(&all)? {
+        let entry = entry?;
+        if !Path::new("/proc").join(entry.file_name()).exists() {
+            std::fs::remove_dir_all(entry.path())?;
+        }
+    }
+    let dir = all.join(std::process::id().to_string());
+    std::fs::create_dir_all(&dir)?;
+    Ok(dir)
+}
+
+/// A port that is free, as are those derived from it. Runs at the same time begin to look at
+/// different ones.
+fn rabbitmq_port(dir: &Path) -> Result<u16> {
+    let run: usize = dir.file_name().and_then(|name| name.to_str()?.parse().ok()).unwrap_or(0);
+    let free = |port: &u16| {
+        DERIVED.iter().all(|more| TcpListener::bind(("127.0.0.1", port + more)).is_ok())
+    };
+    let from = run * 37 % PORTS.len();
+    PORTS.cycle().skip(from).take(PORTS.len()).find(free).context("no free port for RabbitMQ")
+}
+
+/// Writes a script that is `rabbitmqctl` for this node.
+fn control(setup: &Setup, dir: &Path) -> Result<PathBuf> {
+    let command = setup.command("rabbitmqctl");
+    let mut script = String::from("#!/bin/sh\n");
+    for (name, value) in command.get_envs() {
+        let value = value.unwrap_or_default().to_string_lossy();
+        script.push_str(&format!("export {}='{value}'\n", name.to_string_lossy()));
+    }
+    script.push_str(&format!("exec '{}' \"$@\"\n", command.get_program().to_string_lossy()));
+    let path = dir.join("rabbitmqctl");
+    std::fs::write(&path, script)?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
+    Ok(path)
+}
