@@ -19,6 +19,9 @@ const DELAYER: &str = "delayer";
 /// What a section may be.
 pub(crate) const KINDS: &[SectionKind] = &[SectionKind { name: DELAYER }];
 
+/// Options that a delayer beside the broker does not have, and the broker's settings that apply.
+const NOT_ITS_OWN: [(&str, &str); 2] = [("log-level", "log_level"), ("log-format", "log_format")];
+
 /// A delayer that a section declares.
 pub(crate) struct Delayer {
     /// The section's name.
@@ -54,7 +57,7 @@ fn delayer(broker: &ServeConfig, section: &Section) -> Result<Delayer, ConfigErr
     };
     let loaded = OPTIONS.section(defaults, section)?;
     let delayer = Delayer { name: section.name.clone(), origin: section.origin.clone(), loaded };
-    for (option, setting) in [("log-level", "log_level"), ("log-format", "log_format")] {
+    for (option, setting) in NOT_ITS_OWN {
         if *delayer.loaded.origin(option) != Origin::Default {
             let reason = format!("the process has one log: set the broker's {setting} instead");
             return Err(delayer.refused(option, reason));
@@ -83,6 +86,8 @@ impl Delayer {
     pub(crate) fn print(&self) -> String {
         let head = format!("[delayer.{}]", self.name);
         let options = OPTIONS.print_as(FileKind::Toml, &self.loaded);
+        let its_own = |line: &&str| !NOT_ITS_OWN.iter().any(|(option, _)| line.starts_with(option));
+        let options: String = options.split_inclusive('\n').filter(its_own).collect();
         format!("\n{head:<56} # {}\n{options}", self.origin)
     }
 

@@ -3,6 +3,7 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::sync::Once;
 
 /// The line that says that every listener answers.
 pub const COMPLETE: &str = "Server startup complete";
@@ -16,9 +17,11 @@ pub fn listening(protocol: &str, address: SocketAddr) {
     }
 }
 
-/// Says that every listener answers. To be called once.
+/// Says that every listener answers. Only the first call of a process has an effect: what runs
+/// beside a broker starts after it.
 pub fn complete() {
-    print(format_args!("{COMPLETE}"));
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| print(format_args!("{COMPLETE}")));
 }
 
 /// A closed stdout is no reason to stop, so errors are not looked at.

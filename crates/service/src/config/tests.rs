@@ -344,3 +344,120 @@ fn durations_have_units_and_print_exactly() {
         assert!(Duration::parse(text).is_err(), "{text}");
     }
 }
+
+/// What may stand beside a kennel.
+const KINDS: &[SectionKind] = &[SectionKind { name: "cat" }];
+
+/// Loads a file with sections and variables; gives each as `name@line: option=value…`, or the
+/// refusal.
+fn sections(files: &[(&str, &str)], variables: &[(&str, &str)]) -> String {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = directory.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let sources = Sources {
+        search: vec![directory.path().into()],
+        environment: variables.iter().map(|(k, v)| (k.into(), v.into())).collect(),
+        ..Sources::default()
+    };
+    let shown = |section: &Section| {
+        let said =
+            section.assignments.iter().map(|a| format!(" {}={}", a.name, a.values.join("+")));
+        format!("{}@{}:{}", section.name, section.origin, said.collect::<String>())
+    };
+    let outcome = match KENNEL.load_with(&sources, KINDS) {
+        Ok(loaded) => loaded.sections.iter().map(shown).collect::<Vec<_>>().join("; "),
+        Err(refusal) => refusal.to_string(),
+    };
+    outcome.replace(directory.path().to_str().unwrap(), "DIR")
+}
+
+#[test]
+fn sections_are_kept_apart_in_the_order_of_the_layers() {
+    const TOML: &str = "food = 5\n[cat.tom]\nfood-kind = 'fish'\nnaps = [1, 2]\n[cat.Old_Ann]\n";
+    let files =
+        [("leveret.toml", TOML), ("conf.d/a.toml", "cat.tom.naps = 3\n[kennel]\nplace='x'")];
+    assert_eq!(
+        sections(&files, &[("LEVERET_CAT_OLD_ANN_FOOD", "1"), ("LEVERET_FOOD", "2")]),
+        "tom@DIR/leveret.toml:2: food_kind=fish naps=1+2 naps=3; \
+         Old_Ann@DIR/leveret.toml:5: food=1"
+    );
+    assert_eq!(sections(&[("leveret.toml", "food = 5")], &[]), "");
+}
+
+#[test]
+fn what_is_no_section_is_refused_with_what_was_meant() {
+    let file = |text| sections(&[("leveret.toml", text)], &[]);
+    let unnamed = |line| {
+        format!("DIR/leveret.toml:{line}: cat needs a name: write [cat.NAME] above its settings")
+    };
+    assert_eq!(file("\n[cat]\nnaps = 1"), unnamed(3));
+    assert_eq!(file("\ncat = 1"), unnamed(2));
+    assert_eq!(
+        file("[cat.'a/b']"),
+        "DIR/leveret.toml:1: a section's name is made of letters, digits, - and _"
+    );
+    assert_eq!(
+        file("[cats.tom]\nnaps = 1"),
+        "DIR/leveret.toml:2: unknown setting cats_tom_naps; did you mean a section [cat.NAME]?"
+    );
+    assert_eq!(
+        file("[horse.tom]\nnaps = 1"),
+        "DIR/leveret.toml:2: unknown setting horse_tom_naps; docs/settings.md lists every setting"
+    );
+    assert_eq!(
+        file("[cat.tom]\nnaps = 1\n[cat.tom.food]\nkind = 2"),
+        "tom@DIR/leveret.toml:1: naps=1 food_kind=2"
+    );
+    assert_eq!(
+        sections(&[("leveret.toml", "[cat.tom]")], &[("LEVERET_CAT_TIM_NAPS", "1")]),
+        "unknown environment variable LEVERET_CAT_TIM_NAPS: it names no section [cat.NAME] of the \
+         configuration file"
+    );
+    assert_eq!(
+        sections(&[("leveret.toml", "[cat.a]\n[cat.a_b]")], &[("LEVERET_CAT_A_B_C", "1")]),
+        "LEVERET_CAT_A_B_C may be meant for [cat.a] or for [cat.a_b]: set it in the file, or rename \
+         one of them"
+    );
+}
+
+#[test]
+fn a_section_is_read_by_a_table_of_its_own() {
+    let origin = Origin::File { path: "l.toml".into(), line: 7 };
+    let section = |name: &str, value: &str| Section {
+        kind: "cat",
+        name: "tom".into(),
+        origin: origin.clone(),
+        assignments: vec![Assignment {
+            name: name.into(),
+            values: vec![value.into()],
+            origin: Origin::Environment(format!("LEVERET_CAT_TOM_{}", name.to_uppercase())),
+        }],
+    };
+    let home = Kennel { place: "sofa".into(), ..Kennel::default() };
+    let loaded = KENNEL.section(home.clone(), &section("barks", "true")).unwrap();
+    assert_eq!(loaded.config, Kennel { barks: true, ..home });
+    let refusal = |defaults, name, value| {
+        KENNEL.section(defaults, &section(name, value)).unwrap_err().to_string()
+    };
+    assert_eq!(
+        refusal(Kennel::default(), "bark", "true"),
+        "unknown environment variable LEVERET_CAT_TOM_BARK; did you mean LEVERET_CAT_TOM_BARKS?"
+    );
+    let tired = Kennel { walk: Duration::ZERO, ..Kennel::default() };
+    assert_eq!(refusal(tired, "barks", "true"), "l.toml:7: walk: dogs need one");
+}
+
+#[test]
+fn one_layer_sets_a_setting_once() {
+    refuses(
+        World {
+            files: &[("pass", "x")],
+            variables: &[("LEVERET_CHIP", "y"), ("LEVERET_CHIP_FILE", "DIR/pass")],
+            ..World::default()
+        },
+        "LEVERET_CHIP_FILE: the same setting as LEVERET_CHIP: keep one of them",
+    );
+}
