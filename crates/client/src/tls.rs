@@ -55,12 +55,13 @@ pub(crate) fn server_name(address: &Address) -> Result<ServerName<'static>, Stri
 /// A failed handshake, with what to do about it.
 pub(crate) fn explain(error: &std::io::Error) -> String {
     use rustls::CertificateError::{
-        Expired, NotValidForName, NotValidForNameContext, UnknownIssuer,
+        BadSignature, Expired, NotValidForName, NotValidForNameContext, UnknownIssuer,
     };
     use rustls::Error as Tls;
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Tls>());
     let advice = match inner {
-        Some(Tls::InvalidCertificate(UnknownIssuer)) => {
+        // A bad signature is as a rule that of an authority with the same name.
+        Some(Tls::InvalidCertificate(UnknownIssuer | BadSignature)) => {
             "; set the file with the authority that signed the broker's certificate"
         }
         Some(Tls::InvalidCertificate(NotValidForName | NotValidForNameContext { .. })) => {
