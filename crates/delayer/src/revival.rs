@@ -1,6 +1,9 @@
 //! The way out: which stored messages are loaded, published, confirmed and removed, and which have
 //! to be tried again. No I/O of its own.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
@@ -66,7 +69,8 @@ pub(crate) struct Revival {
     busy: HashSet<u64>,
     /// Up to here everything is loaded, or was.
     cursor: Key,
-    /// What comes behind the cursor, as far as is known; `None` when nothing does.
+    /// What comes behind the cursor, as far as is known; `None` when nothing does. While a load is
+    /// under way: the first of what has appeared since.
     next: Option<Key>,
     loading: bool,
     /// Keys that ceased to be while a load is under way, which may have seen them.
@@ -158,6 +162,7 @@ impl Revival {
             return None;
         }
         self.loading = true;
+        self.next = None;
         self.gone.clear();
         let count_max = self.throttle - used;
         Some(Load { after: self.cursor, until_ms, count_max, bytes_max: LOAD_BYTES_MAX })
@@ -166,19 +171,16 @@ impl Revival {
     /// Takes what was loaded. `skip` are messages that the API is changing right now.
     pub(crate) fn loaded(&mut self, load: Load, batch: Batch, skip: &HashSet<u64>) {
         self.loading = false;
-        if self.cursor != load.after {
-            // Something earlier has appeared meanwhile: load again from there.
-            self.next = Some(self.cursor);
-        } else {
+        if self.cursor == load.after {
             let last = batch.held.last().map(|held| held.key);
             let damaged = batch.damaged.last().map(|(key, _)| *key);
             self.cursor = last.max(damaged).unwrap_or(load.after).max(load.after);
-            // Inserts that were reported while it was loading are not in `batch.next`.
-            let known = self.next.filter(|next| *next > self.cursor);
-            self.next = match (batch.next, known) {
-                (Some(next), Some(known)) => Some(next.min(known)),
-                (next, _) => next,
-            };
+            // The load may have seen nothing of what appeared since it was asked for.
+            let since = std::mem::replace(&mut self.next, batch.next);
+            since.into_iter().for_each(|key| self.appeared(key));
+        } else {
+            // Something earlier has appeared meanwhile: load again from there.
+            self.next = Some(self.cursor);
         }
         for Held { key, message, .. } in batch.held {
             let is_there = !skip.contains(&key.seq) && !self.gone.contains(&key);
@@ -186,6 +188,7 @@ impl Revival {
                 self.ready.push_back(Job { origin: Origin::Stored(key), message });
             }
         }
+        self.held_back |= self.slots() + self.ready.len() >= self.throttle;
     }
 
     /// A message was removed or moved from there.
