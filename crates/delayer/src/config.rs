@@ -3,6 +3,7 @@
 //!
 //! Names and values are AmqpDelayer's where they are known.
 
+mod address;
 mod check;
 mod value;
 
@@ -16,10 +17,10 @@ use service::config::{FileKind, Setting, Settings, Size, Spelling};
 use service::listen::HostPort;
 use service::log::{Format, Level};
 
+pub use address::{Addresses, StorageAddress};
 pub use check::warnings;
 pub use value::{
-    Addresses, DueSource, Mode, OnShutdown, Seconds, StorageAddress, StorageEngine, TimestampUnit,
-    UseReplyTo, WwwPort,
+    DueSource, Mode, OnShutdown, Seconds, StorageEngine, TimestampUnit, UseReplyTo, WwwPort,
 };
 
 /// How a delayer is set up. The rows of [`OPTIONS`] say what each field means.

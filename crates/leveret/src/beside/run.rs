@@ -137,8 +137,8 @@ fn launch(
 ) -> Result<(), Failure> {
     let at_home = delayer.is_at_home();
     let (name, mut config) = (delayer.name, delayer.loaded.config);
-    if let (true, Some(address)) = (at_home, addresses.first()) {
-        config.rabbitmq_address.move_to(*address);
+    if at_home {
+        config.rabbitmq_address.move_to(addresses);
     }
     let ended = ended.clone();
     let thread = format!("delayer-{name}");

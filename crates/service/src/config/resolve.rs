@@ -1,0 +1,147 @@
+//! How assignments become a configuration: each finds its setting, whatever it is called there, and
+//! the whole is checked.
+
+use std::collections::BTreeMap;
+
+use super::error::place;
+use super::spelling::capitals;
+use super::{
+    Assignment, ConfigError, Invalid, Loaded, Origin, Setting, Settings, environment, flag, nearest,
+};
+
+impl<C: Default + Clone> Settings<C> {
+    /// Applies `layers` to `defaults` one after the other, and checks the outcome.
+    pub(super) fn resolve(
+        &self,
+        defaults: C,
+        layers: Vec<Assignment>,
+    ) -> Result<Loaded<C>, ConfigError> {
+        let mut loaded = Loaded {
+            config: defaults,
+            origins: BTreeMap::new(),
+            files: Vec::new(),
+            sections: Vec::new(),
+        };
+        let mut layer_of = BTreeMap::new();
+        for assignment in layers {
+            let layer = assignment.layer();
+            let setting = self.apply(&mut loaded, assignment, |setting| {
+                layer.is_some() && layer_of.get(setting) == Some(&layer)
+            })?;
+            layer_of.insert(setting, layer);
+        }
+        (self.check)(&loaded.config).map_err(|Invalid { setting, reason }| ConfigError::Bad {
+            name: setting,
+            origin: loaded.origin(setting).clone(),
+            reason,
+        })?;
+        Ok(loaded)
+    }
+
+    /// Sets one value, and says which setting it was. `twice`: whether the same layer has set it.
+    fn apply(
+        &self,
+        loaded: &mut Loaded<C>,
+        new: Assignment,
+        twice: impl Fn(&str) -> bool,
+    ) -> Result<&'static str, ConfigError> {
+        let (setting, values) = match self.find(&new.name) {
+            Some(setting) => (setting, new.values),
+            None => match self.secret_named_by(&new)? {
+                Some((setting, text)) => (setting, vec![text]),
+                None => return Err(self.unknown(&new.name, new.origin)),
+            },
+        };
+        if twice(setting.name) {
+            return Err(again(setting.name, loaded.origin(setting.name), new.origin));
+        }
+        if let Err(reason) = (setting.field)(&mut loaded.config).set(&values) {
+            let reason = match setting.secret {
+                true => "not a value that this setting takes (it is secret and not shown)".into(),
+                false => reason,
+            };
+            return Err(ConfigError::Bad { name: setting.name, origin: new.origin, reason });
+        }
+        loaded.origins.insert(setting.name, new.origin);
+        Ok(setting.name)
+    }
+
+    /// For a variable `…_FILE` of a setting that holds a secret: the setting, and the file's text.
+    fn secret_named_by(
+        &self,
+        new: &Assignment,
+    ) -> Result<Option<(&'static Setting<C>, String)>, ConfigError> {
+        let (Origin::Environment(_), [path]) = (&new.origin, new.values.as_slice()) else {
+            return Ok(None);
+        };
+        let setting = new.name.strip_suffix("_file").and_then(|name| self.find(name));
+        match setting.filter(|setting| self.takes_file(setting)) {
+            Some(setting) => Ok(Some((setting, environment::secret_file(path)?))),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether a variable `…_FILE` may name a file with the value.
+    pub(super) fn takes_file(&self, setting: &Setting<C>) -> bool {
+        setting.secret || (setting.field)(&mut C::default()).may_hold_password()
+    }
+
+    pub(super) fn find(&self, name: &str) -> Option<&'static Setting<C>> {
+        match self.spelling.rows(self.table, name).as_slice() {
+            [one] => Some(*one),
+            _ => None,
+        }
+    }
+
+    /// The refusal of `name`, with the nearest name spelled as the layer spells names.
+    pub(super) fn unknown(&self, name: &str, origin: Origin) -> ConfigError {
+        let spell = |found: &str| match &origin {
+            Origin::Environment(variable) => {
+                let prefix = variable.len().saturating_sub(name.len());
+                format!("{}{}", &variable[..prefix], capitals(found))
+            }
+            Origin::Flag(_) => flag(found),
+            _ => found.to_owned(),
+        };
+        let rows = self.spelling.rows(self.table, name);
+        let nearest = match rows.as_slice() {
+            [] => self.nearest(name).map(spell),
+            several => {
+                let names: Vec<String> = several.iter().map(|row| spell(row.name)).collect();
+                Some(names.join(" or "))
+            }
+        };
+        let page = self.spelling.page;
+        ConfigError::Unknown { name: spell(name), nearest, page, origin }
+    }
+
+    /// The name that `name` was probably meant to be; a short form if that is what was tried.
+    fn nearest(&self, name: &str) -> Option<&'static str> {
+        let dashes = name.replace('_', "-");
+        let name = if self.spelling.loose { &*dashes } else { name };
+        let shorts = || {
+            let rows = self.table.iter().filter_map(|row| self.spelling.short(row.name));
+            rows.filter(|short| self.find(short).is_some())
+        };
+        match self.spelling.short(name) {
+            // The first part says nothing, and may be the wrong one.
+            Some(rest) => self.find(nearest(rest, shorts())?).map(|row| row.name),
+            None => nearest(name, self.table.iter().map(|row| row.name).chain(shorts())),
+        }
+    }
+}
+
+/// The refusal of a setting that one file, or one kind of variables, sets twice.
+fn again(name: &'static str, first: &Origin, second: Origin) -> ConfigError {
+    match (first, second) {
+        (Origin::File { line: first, .. }, Origin::File { path, line }) => ConfigError::Syntax {
+            path,
+            line,
+            reason: format!("{name} is already set in line {first}"),
+        },
+        (first, origin) => {
+            let reason = format!("the same setting as {}: keep one of them", place(first, name));
+            ConfigError::Bad { name, origin, reason }
+        }
+    }
+}
