@@ -1,5 +1,8 @@
 //! The way in: deliveries become groups, groups are written, then acknowledged. No I/O of its own.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use client::connection::Connection;
