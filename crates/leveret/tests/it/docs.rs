@@ -2,7 +2,10 @@
 //!
 //! A page is README.md or a file in `docs/`. Its commands are its blocks, indented or fenced (a
 //! fence that names another language than `sh` holds none), and `code` that begins with a program
-//! of ours. [`COMMANDS`] says how each is run; a command that it does not know fails.
+//! of ours. [`COMMANDS`] says how each is run; a command that it does not know fails. Fenced `toml`
+//! and `text` are files of settings.
+
+mod delayer;
 
 use std::fs;
 use std::path::Path;
@@ -10,8 +13,9 @@ use std::process::{Command, Output, Stdio};
 
 use service::shutdown::Exit;
 
-use crate::broker::{Broker, shared};
+use crate::broker::{Broker, eventually, shared};
 use crate::cli::{output, stderr, stdout};
+use crate::server::Server;
 
 /// How a command of a page is run. Ports and the data directory are the test's own.
 enum How {
@@ -23,8 +27,15 @@ enum How {
     Serve,
     /// A tool of Debian's package amqp-tools works with a started broker.
     Tool,
-    /// A path of the HTTP listener of a started broker.
+    /// A path of the HTTP listener of the started broker.
     Http,
+    /// The delayer reads flags, variables and files, and prints them; one with a web server is
+    /// started as well, between queues of the started broker.
+    Delayer,
+    /// A path of the web server of the started delayer.
+    DelayerHttp,
+    /// Makes the name by which the binary is another program.
+    Link,
 }
 
 /// How a command line begins, and how it is run.
@@ -35,6 +46,10 @@ const COMMANDS: &[(&str, How)] = &[
     ("LEVERET_", How::Serve),
     ("amqp-", How::Tool),
     (METRICS, How::Http),
+    ("leveret delayer", How::Delayer),
+    ("AMQPDELAYER_", How::Delayer),
+    ("curl ", How::DelayerHttp),
+    ("ln -s ", How::Link),
 ];
 const METRICS: &str = "curl http://127.0.0.1:15692/";
 
@@ -111,6 +126,7 @@ struct Reader {
     broker: Broker,
     /// The body that `amqp-get` has to find.
     published: String,
+    delayer: Option<Server>,
 }
 
 impl Reader {
@@ -126,12 +142,29 @@ impl Reader {
                 let (status, body) = self.broker.http(&line[METRICS.len() - 1..]);
                 assert_eq!(status, 200, "{body}");
             }
+            How::Delayer => self.delayer(line),
+            How::DelayerHttp => self.delayer_http(line),
+            How::Link => {
+                let made = line.replace("/usr/local/bin/", "./");
+                let done = shell(&format!("{made} && ./amqpdelayer --help"));
+                assert!(stdout(&done).contains("amqpdelayer --print-config"), "{}", stderr(&done));
+            }
         }
     }
 
     fn tool(&mut self, line: &str) {
         let address = self.broker.amqp();
-        let done = shell(&format!("{line} -s {} --port {}", address.ip(), address.port()));
+        let there = format!("{line} -s {} --port {}", address.ip(), address.port());
+        let mut done = shell(&there);
+        if line.starts_with("amqp-get ") {
+            // What a delayer holds is not there yet.
+            eventually("there is a message", || {
+                done.status.success() || {
+                    done = shell(&there);
+                    done.status.success()
+                }
+            });
+        }
         assert_ne!(done.status.code(), Some(127), "the Debian package amqp-tools is not installed");
         assert!(done.status.success(), "{}", stderr(&done));
         match line.split_once(" -b '") {
@@ -142,17 +175,25 @@ impl Reader {
     }
 }
 
+/// Where the shell finds the binary under test, and everything else.
+fn path() -> String {
+    let ours = Path::new(env!("CARGO_BIN_EXE_leveret")).parent().unwrap();
+    format!("{}:{}", ours.display(), std::env::var("PATH").unwrap())
+}
+
 /// What a shell makes of the line; `leveret` is the binary under test.
 fn shell(line: &str) -> Output {
     let directory = tempfile::tempdir().unwrap();
+    shell_in(directory.path(), line)
+}
+
+fn shell_in(directory: &Path, line: &str) -> Output {
     // The file of `--config FILE` lets any flag stand beside it.
     let tls = "tls_cert = 'cert.pem'\ntls_key = 'key.pem'\n";
-    fs::write(directory.path().join("file.toml"), tls).unwrap();
-    let ours = Path::new(env!("CARGO_BIN_EXE_leveret")).parent().unwrap();
-    let path = format!("{}:{}", ours.display(), std::env::var("PATH").unwrap());
+    fs::write(directory.join("file.toml"), tls).unwrap();
     let mut command = Command::new("sh");
-    command.args(["-c", line]).env_clear().env("PATH", path).stdin(Stdio::null());
-    output(command.current_dir(&directory))
+    command.args(["-c", line]).env_clear().env("PATH", path()).stdin(Stdio::null());
+    output(command.current_dir(directory))
 }
 
 fn serve(line: &str) -> String {
@@ -184,7 +225,8 @@ fn xtask(line: &str) {
 #[test]
 fn every_command_runs() {
     for (page, text) in pages() {
-        let mut reader = Reader { broker: Broker::start(), published: String::new() };
+        let (broker, published) = (Broker::start(), String::new());
+        let mut reader = Reader { broker, published, delayer: None };
         for (_, line) in commands(&text) {
             eprintln!("{page}: {line}");
             reader.run(&line);
@@ -215,16 +257,21 @@ fn links_lead_to_files() {
 
 #[test]
 fn settings_that_pages_mention_exist() {
-    let help = output(Command::new(env!("CARGO_BIN_EXE_leveret")).args(["serve", "--help"]));
-    let (help, xtask_help) = (stdout(&help), xtask_help());
+    let help = |part| output(Command::new(env!("CARGO_BIN_EXE_leveret")).args([part, "--help"]));
+    let (help, delayer_help) = (stdout(&help("serve")), stdout(&help("delayer")));
+    let xtask_help = xtask_help();
     let metrics = shared().http("/metrics").1;
     let setting = |name: &str| has_flag(&help, &format!("--{}", name.replace('_', "-")));
     let is_name = |word: &str| word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
     for (page, text) in pages() {
         for span in spans(&parts(&text).1).filter(|span| !span.starts_with("cargo ")) {
             for word in span.split([' ', '=']) {
-                let flag = !word.starts_with("--") || has_flag(&help, word);
-                assert!(flag || has_flag(&xtask_help, word), "{page}: no flag {word}");
+                let helps = [&help, &delayer_help, &xtask_help];
+                let flag = !word.starts_with("--") || helps.iter().any(|h| has_flag(h, word));
+                assert!(flag, "{page}: no flag {word}");
+                if word.starts_with("LEVERET_DELAYER_") {
+                    continue;
+                }
                 let name = word.strip_prefix("LEVERET_").unwrap_or_default().to_lowercase();
                 let known = !is_name(&name) || setting(name.trim_end_matches("_file"));
                 assert!(name.is_empty() || known, "{page}: no variable {word}");
