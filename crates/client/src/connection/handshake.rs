@@ -250,6 +250,7 @@ impl Login<'_> {
     }
 
     fn refused(&self, text: String) -> Error {
+        let text = text.trim_end_matches('.').to_owned();
         let user = self.address.user.clone();
         Error::Refused { address: self.shown.to_owned(), user, text }
     }
