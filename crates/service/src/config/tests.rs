@@ -461,3 +461,24 @@ fn one_layer_sets_a_setting_once() {
         "LEVERET_CHIP_FILE: the same setting as LEVERET_CHIP: keep one of them",
     );
 }
+
+#[test]
+fn lines_read_back_every_text_that_they_spell() {
+    const ALPHABET: &[char] = &['a', ' ', '#', '"', '\'', '\\', ':', ',', '[', '\t', '\n', 'é'];
+    let mut texts = vec![String::new()];
+    for at in 0..ALPHABET.len().pow(3) + ALPHABET.len().pow(2) + ALPHABET.len() {
+        let mut rest = at + 1;
+        let mut text = String::new();
+        while rest > 0 {
+            rest -= 1;
+            text.push(ALPHABET[rest % ALPHABET.len()]);
+            rest /= ALPHABET.len();
+        }
+        texts.push(text);
+    }
+    for text in texts {
+        let line = format!("name: {}   # origin", lines::spelled(&quoted(&text)));
+        let read = lines::read(Path::new("f"), &line).unwrap();
+        assert_eq!(read[0].values, [text], "{line}");
+    }
+}
