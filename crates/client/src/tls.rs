@@ -69,10 +69,18 @@ pub(crate) fn explain(error: &std::io::Error) -> String {
         }
         Some(Tls::InvalidCertificate(Expired)) => "; the broker needs a new certificate",
         Some(Tls::InvalidMessage(_)) => "; is this the broker's port for amqps",
-        Some(Tls::AlertReceived(_)) => "; the broker may want a certificate that it knows",
+        Some(Tls::AlertReceived(_)) => {
+            "; the broker wants a certificate of an authority that it knows"
+        }
         _ => "",
     };
     format!("{error}{advice}")
+}
+
+/// Whether the other side ended TLS with an alert.
+pub(crate) fn is_refusal(error: &std::io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(inner, Some(rustls::Error::AlertReceived(_)))
 }
 
 fn roots(ca: Option<&Path>) -> Result<RootCertStore, String> {

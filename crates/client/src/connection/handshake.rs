@@ -46,6 +46,10 @@ pub(super) async fn open(options: &Options, address: &Address) -> Result<Connect
     let login = Login { options, address, shown: &shown, link: Link::new(socket) };
     let opened = within(&shown, rest, "login", login.run()).await;
     opened.map_err(|error| match error {
+        // A server may refuse our certificate, or the lack of one, after its part is done.
+        Error::Io(broken) if tls::is_refusal(&broken) => {
+            Error::Tls { address: shown, reason: tls::explain(&broken) }
+        }
         Error::Timeout { address, step, .. } => {
             Error::Timeout { address, step, ms: limit.as_millis() as u64 }
         }
@@ -251,7 +255,10 @@ impl Login<'_> {
 
     fn refused(&self, text: String) -> Error {
         let text = text.trim_end_matches('.').to_owned();
-        let user = self.address.user.clone();
+        let user = match self.address.mechanism {
+            Mechanism::Plain => self.address.user.clone(),
+            Mechanism::External => "of the certificate".into(),
+        };
         Error::Refused { address: self.shown.to_owned(), user, text }
     }
 }

@@ -188,6 +188,18 @@ async fn what_is_wrong_with_tls_is_told() {
     check(NAME, unequal, "server.key: ").await;
 }
 
+/// With TLS 1.3 the server looks at our certificate when our side is done already.
+#[tokio::test]
+async fn a_certificate_that_is_wanted_is_told() {
+    let files = Files::new();
+    let fake = files.fake(true);
+    let tls = TlsFiles { ca: Some(files.path("ca.pem")), ..TlsFiles::default() };
+    let error = Connection::open(&options(&fake, NAME, tls), 0).await.unwrap_err();
+    assert!(matches!(error, Error::Tls { .. }), "{error:?}");
+    assert!(error.to_string().contains("the broker wants a certificate"), "{error}");
+    assert!(fake.finish().is_err());
+}
+
 #[tokio::test]
 async fn a_server_without_tls_is_recognised() {
     let fake = fake(|mut peer| {
