@@ -19,7 +19,7 @@ use super::refusal::{Refusal, answer};
 use super::time::{now, parse, parse_span, rfc3339};
 use super::{ask_storage, health, json as view};
 use crate::desk::{Desk, Order, Outcome};
-use crate::message::{DUE_MAX, Entry, Key, Millis};
+use crate::message::{DUE_MAX, Entry, Held, Key, Millis};
 
 /// Messages of a page, and copies that one request changes.
 const MESSAGES_MAX: usize = 1_000;
@@ -101,16 +101,30 @@ async fn find(desk: &Desk, id: &[u8], count_max: usize) -> Result<Vec<Entry>, Re
     ask_storage(desk, |to| Order::Find(id.to_vec(), count_max, to)).await
 }
 
-/// A body that is being sent; while it is, it counts among [`WHOLE_MAX`].
+/// Bytes that are being sent; while they are, they count among [`WHOLE_MAX`].
 struct Whole {
-    body: Vec<u8>,
+    bytes: Vec<u8>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl AsRef<[u8]> for Whole {
     fn as_ref(&self) -> &[u8] {
-        &self.body
+        &self.bytes
     }
+}
+
+/// Loads a message with its body, and the permission to have it in memory.
+pub(super) async fn load(
+    desk: &Desk,
+    whole: Arc<Semaphore>,
+    key: Key,
+) -> Result<(Held, OwnedSemaphorePermit), Refusal> {
+    let permit = timeout(WHOLE_TIMEOUT, whole.acquire_owned()).await;
+    let permit = permit.ok().and_then(Result::ok).ok_or_else(|| {
+        Refusal::unavailable(format!("{WHOLE_MAX} messages are being read already; try again"))
+    })?;
+    let held = ask_storage(desk, |to| Order::Get(key, to)).await?;
+    held.map(|held| (held, permit)).ok_or_else(|| unknown(key))
 }
 
 /// `GET /api/messages/KEY`, or with `?body=raw` its body alone.
@@ -127,20 +141,16 @@ pub(super) async fn message(
         Some(b"raw") => true,
         Some(_) => return Err(Refusal::bad("body: expected raw or base64")),
     };
-    let permit = timeout(WHOLE_TIMEOUT, whole.acquire_owned()).await;
-    let permit = permit.ok().and_then(Result::ok).ok_or_else(|| {
-        Refusal::unavailable(format!("{WHOLE_MAX} messages are being read already; try again"))
-    })?;
-    let held = ask_storage(&desk, |to| Order::Get(key, to)).await?.ok_or_else(|| unknown(key))?;
-    if !raw {
-        return ok(view::held(&held));
-    }
+    let (held, permit) = load(&desk, whole, key).await?;
     // The sender chose the bytes: a browser saves them and never shows them as a page of ours.
-    let headers = [
-        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
-        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{}\"", key_text(key))),
-    ];
-    let body = Bytes::from_owner(Whole { body: held.message.body, _permit: permit });
+    let (kind, disposition, bytes) = match raw {
+        true => ("application/octet-stream", "attachment", held.message.body),
+        false => ("application/json", "inline", format!("{}\n", view::held(&held)).into_bytes()),
+    };
+    let disposition = format!("{disposition}; filename=\"{}\"", key_text(key));
+    let headers =
+        [(header::CONTENT_TYPE, kind.to_owned()), (header::CONTENT_DISPOSITION, disposition)];
+    let body = Bytes::from_owner(Whole { bytes, _permit: permit });
     Ok((headers, Body::from(body)).into_response())
 }
 

@@ -1,11 +1,14 @@
 //! The page for people: the state in one sentence, the figures, what is due next. It needs no
 //! script and works in a text browser.
 
+use std::sync::Arc;
+
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use tokio::sync::Semaphore;
 
 use super::figures::{counted, grouped, name, size};
 use super::health::{reasons, sentence};
@@ -14,7 +17,7 @@ use super::metrics::COUNTERS;
 use super::query::{Query, key_text, parse_key};
 use super::refusal::Refusal;
 use super::time::{readable, relative};
-use super::{ask_storage, status, time};
+use super::{api, ask_storage, status, time};
 use crate::desk::{Desk, Order, Outcome, Status};
 use crate::message::{DUE_MAX, Entry, Key, Millis};
 
@@ -89,7 +92,12 @@ fn begin(html: &mut Html, renew: Option<&'static str>, state: &str, of: &str) {
         html.raw("<meta http-equiv=refresh content=\"5; url=").raw(url).raw("\">\n");
     }
     html.raw("<title>").text(name(of.as_bytes())).raw(": ").text(state).raw("</title>\n");
-    html.raw(STYLE).raw("</head><body>\n<h1>Delayer ").text(name(of.as_bytes())).raw("</h1>\n");
+    html.raw(STYLE).raw("</head><body>\n<h1>Delayer");
+    // One that runs alone has no other name.
+    if of != "delayer" {
+        html.raw(" ").text(name(of.as_bytes()));
+    }
+    html.raw("</h1>\n");
 }
 
 fn page(status: StatusCode, mut html: Html) -> Response {
@@ -101,7 +109,7 @@ fn page(status: StatusCode, mut html: Html) -> Response {
 /// A page with one sentence.
 fn notice(status: StatusCode, sentence: &str) -> Response {
     let mut html = Html::default();
-    begin(&mut html, None, status.canonical_reason().unwrap_or("refused"), "");
+    begin(&mut html, None, status.canonical_reason().unwrap_or("refused"), "delayer");
     html.raw("<p class=\"state wrong\">").text(sentence).raw(".</p>\n");
     page(status, html)
 }
@@ -237,6 +245,7 @@ pub(super) async fn release(State(desk): State<Desk>, Path(key): Path<String>) -
 /// may have moved under the pointer.
 pub(super) async fn cancel(
     State(desk): State<Desk>,
+    State(whole): State<Arc<Semaphore>>,
     Path(key): Path<String>,
     form: Result<Bytes, BytesRejection>,
 ) -> Response {
@@ -249,14 +258,14 @@ pub(super) async fn cancel(
     if sure.is_some_and(|form| form.get("sure") == Some(b"yes")) {
         return change(ask_storage(&desk, |to| Order::Cancel(key, to)).await, "cancelled");
     }
-    let held = match ask_storage(&desk, |to| Order::Get(key, to)).await {
-        Ok(Some(held)) => held,
-        Ok(None) => return after("unknown"),
+    let (held, _permit) = match api::load(&desk, whole, key).await {
+        Ok(loaded) => loaded,
+        Err(Refusal { status: StatusCode::NOT_FOUND, .. }) => return after("unknown"),
         Err(refusal) => return notice(refusal.status, &refusal.error),
     };
     let properties = amqp::content::Properties(&held.message.properties);
     let mut html = Html::default();
-    begin(&mut html, None, "cancel?", "");
+    begin(&mut html, None, "cancel?", "delayer");
     html.raw(
         "<p class=\"state wrong\">Cancel this message? It is deleted and never published.</p>\n",
     );
