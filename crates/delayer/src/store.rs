@@ -9,6 +9,7 @@ use crate::message::{Entry, Held, Key, Millis, NewMessage};
 
 pub mod lmdb;
 pub mod log;
+pub mod mongodb;
 
 #[cfg(test)]
 mod contract;

@@ -1,7 +1,8 @@
 //! The contract of [`Store`]: cases that every store passes, each a test of each store.
 //!
 //! A store's `tests.rs` says where it can be opened, and has all tests with one line:
-//! `suite!(place)`, where `place` makes a new [`Place`] for each case.
+//! `suite!(place)`, where `place` makes a new [`Place`] for each case. A store on a server, whose
+//! room and locks are not ours, has those about them left out: `suite!(place, server)`.
 
 pub(crate) mod bodies;
 pub(crate) mod change;
@@ -22,6 +23,13 @@ use crate::message::{Entry, Held, Key, Message, Millis, NewMessage};
 /// The tests of a store: one for each case.
 macro_rules! suite {
     ($place:expr) => {
+        $crate::store::contract::suite!($place, server);
+        $crate::store::contract::suite! { $place;
+            lasting::a_second_opening_names_the_process
+            full::a_full_store_loses_nothing_and_can_be_emptied
+        }
+    };
+    ($place:expr, server) => {
         $crate::store::contract::suite! { $place;
             order::messages_are_loaded_in_the_order_of_their_due_times
             order::equal_due_times_keep_the_order_of_arrival
@@ -43,8 +51,6 @@ macro_rules! suite {
             bodies::the_largest_body_comes_back
             lasting::everything_is_there_after_reopening
             lasting::a_seq_is_never_used_again
-            lasting::a_second_opening_names_the_process
-            full::a_full_store_loses_nothing_and_can_be_emptied
             reader::a_reader_sees_whole_changes
             model::any_story_ends_as_in_the_model
             kill::a_killed_process_keeps_what_it_acknowledged
@@ -73,14 +79,12 @@ pub(crate) struct Place {
     /// Opens the store that is there, or makes one.
     pub open: Open,
     /// Opens it with so little room that it is full after a few megabytes, and the bytes of a body
-    /// that fill it soon. `None` when its room cannot be set.
+    /// that fill it soon. `None` on a server.
     pub small: Option<(Open, usize)>,
     /// Bytes of the largest body that is tried.
     pub body_bytes_max: usize,
     /// Whether a change is seen as a whole, also by another process after this one was killed.
     pub atomic: bool,
-    /// Whether a second opening is refused.
-    pub locked: bool,
     /// Whether each call takes so long that random tests are kept short.
     pub slow: bool,
     /// The test's full name.
@@ -99,7 +103,6 @@ impl Place {
             small: Some(small),
             body_bytes_max: 128 << 20,
             atomic: true,
-            locked: true,
             slow: false,
             test: "",
             _keep: Box::new(dir),

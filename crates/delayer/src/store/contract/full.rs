@@ -30,7 +30,7 @@ fn fill(store: &dyn Store, from: u64, bytes: usize) -> u64 {
 }
 
 pub(crate) fn a_full_store_loses_nothing_and_can_be_emptied(place: &Place) {
-    let Some((open, bytes)) = place.small else { return };
+    let (open, bytes) = place.small.unwrap();
     let open = || open(&place.address).unwrap();
     let mut store = open();
     let mut next = 1;
