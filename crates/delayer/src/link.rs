@@ -100,13 +100,16 @@ impl Link {
                     Ok(open) => {
                         self.state = State::Open(Box::new(open));
                         self.epoch += 1;
-                        self.backoff.reset();
                         return LinkEvent::Up;
                     }
                     Err(error) => return self.down(error),
                 },
                 State::Open(open) => match open.connection.next().await {
-                    Ok(event) => return LinkEvent::Event(event),
+                    Ok(event) => {
+                        // A broker that takes us and drops us at once has not worked.
+                        self.backoff.reset();
+                        return LinkEvent::Event(event);
+                    }
                     Err(error) => return self.down(error),
                 },
             }

@@ -233,6 +233,11 @@ impl Revival {
         self.ready.pop_front()
     }
 
+    /// Puts back what [`Revival::pop`] gave.
+    pub(crate) fn unpop(&mut self, job: Job) {
+        self.ready.push_front(job);
+    }
+
     /// Notes a published message.
     pub(crate) fn published(&mut self, seq: u64, identity: Identity, flight: Flight) {
         self.confirms.push(seq, identity, flight);
