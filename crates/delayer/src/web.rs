@@ -33,7 +33,7 @@ use service::http::{Health, Http, Reason};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 
-use crate::desk::{Desk, Order, Status};
+use crate::desk::{Desk, Gone, Order, Status};
 use refusal::Refusal;
 
 /// An engine that has not answered by then does not answer: a slow storage is asked in between.
@@ -103,9 +103,9 @@ async fn prometheus(State(desk): State<Desk>) -> Result<Response, Refusal> {
 }
 
 async fn healthz(State(desk): State<Desk>) -> Health {
-    let reasons = match status(&desk).await {
+    let reasons = match answered(&desk, Order::Status).await {
         Ok(status) => health::reasons(&status),
-        Err(refusal) => vec![Reason { name: "unresponsive", detail: refusal.error }],
+        Err(silence) => vec![Reason { name: silence.name(), detail: silence.to_string() }],
     };
     Health { reasons }
 }
@@ -114,19 +114,43 @@ async fn status(desk: &Desk) -> Result<Box<Status>, Refusal> {
     ask(desk, Order::Status).await
 }
 
+/// Why the engine gives no answer.
+#[derive(Debug, thiserror::Error)]
+enum Silence {
+    #[error("{0}")]
+    Stopping(Gone),
+    #[error(
+        "the delayer has not answered within {} s; a change may still happen",
+        ANSWER_TIMEOUT.as_secs()
+    )]
+    Unresponsive,
+}
+
+impl Silence {
+    /// The word for programs, as [`service::http`] has it.
+    fn name(&self) -> &'static str {
+        match self {
+            Silence::Stopping(_) => "stopping",
+            Silence::Unresponsive => "unresponsive",
+        }
+    }
+}
+
+/// Asks the engine, and waits for its answer as long as it is worth it.
+async fn answered<T>(
+    desk: &Desk,
+    order: impl FnOnce(oneshot::Sender<T>) -> Order,
+) -> Result<T, Silence> {
+    let answer = timeout(ANSWER_TIMEOUT, desk.ask(order)).await;
+    answer.map_err(|_| Silence::Unresponsive)?.map_err(Silence::Stopping)
+}
+
 /// Asks the engine, or says why there is no answer.
 async fn ask<T>(
     desk: &Desk,
     order: impl FnOnce(oneshot::Sender<T>) -> Order,
 ) -> Result<T, Refusal> {
-    match timeout(ANSWER_TIMEOUT, desk.ask(order)).await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(gone)) => Err(Refusal::unavailable(gone.to_string())),
-        Err(_) => Err(Refusal::unavailable(format!(
-            "the delayer has not answered within {} s; a change may still happen",
-            ANSWER_TIMEOUT.as_secs()
-        ))),
-    }
+    answered(desk, order).await.map_err(|silence| Refusal::unavailable(silence.to_string()))
 }
 
 /// Asks for something that the storage may refuse.

@@ -250,10 +250,7 @@ fn a_stopping_delayer_says_so() {
     assert_eq!(ask("/").status, 503);
     assert!(ask("/").text().contains("the delayer is stopping"));
     let health = ask("/healthz");
-    assert_eq!(
-        (health.status, &health.json()["reasons"][0]["name"]),
-        (503, &"unresponsive".into())
-    );
+    assert_eq!((health.status, &health.json()["reasons"][0]["name"]), (503, &"stopping".into()));
 }
 
 #[test]
