@@ -12,6 +12,7 @@ mod cli;
 mod closing;
 mod consumers;
 mod declaring;
+mod delayer;
 mod delayer_options;
 mod docs;
 mod durability;

@@ -41,6 +41,14 @@ pub(crate) enum Event {
     Answer(Received),
 }
 
+/// What follows a method that carries a message.
+pub(crate) struct Content {
+    pub(crate) properties: PropertiesBuf,
+    /// The properties as they came over the wire.
+    pub(crate) raw: Vec<u8>,
+    pub(crate) body: Vec<u8>,
+}
+
 impl Channel {
     /// Sends a method.
     pub(crate) fn send<'a>(&self, method: impl Into<Method<'a>>) {
@@ -89,7 +97,7 @@ impl Channel {
         let received = self.connection.borrow_mut().next(self.number);
         match received.method() {
             Method::BasicDeliver(m) => {
-                let (properties, body) = self.content();
+                let Content { raw, properties, body } = self.content();
                 Event::Delivery(Delivery {
                     consumer: m.consumer_tag.into(),
                     tag: m.delivery_tag,
@@ -98,11 +106,12 @@ impl Channel {
                     key: m.routing_key.into(),
                     left: None,
                     properties,
+                    raw,
                     body,
                 })
             }
             Method::BasicReturn(m) => {
-                let (properties, body) = self.content();
+                let Content { properties, body, .. } = self.content();
                 Event::Returned(Returned {
                     code: m.reply_code,
                     text: m.reply_text.into(),
@@ -128,7 +137,7 @@ impl Channel {
     }
 
     #[track_caller]
-    pub(crate) fn content(&self) -> (PropertiesBuf, Vec<u8>) {
+    pub(crate) fn content(&self) -> Content {
         let mut connection = self.connection.borrow_mut();
         let header = connection.next(self.number);
         assert_eq!(header.kind, FrameKind::Header);
@@ -141,16 +150,25 @@ impl Channel {
             body.extend_from_slice(&piece.payload);
         }
         assert_eq!(body.len() as u64, header.body_size);
-        (PropertiesBuf::from(header.properties).unwrap(), body)
+        let raw = header.properties.0.to_vec();
+        Content { properties: PropertiesBuf::from(header.properties).unwrap(), raw, body }
     }
 
     /// The broker has nothing to say on this channel: a round trip brings nothing else.
     #[track_caller]
     pub(crate) fn silent(&self) {
+        let events = self.arrived();
+        assert!(events.is_empty(), "unexpected: {events:?}");
+    }
+
+    /// What the broker has said on this channel by now and nobody asked for: what came before the
+    /// end of a round trip.
+    #[track_caller]
+    pub(crate) fn arrived(&self) -> Vec<Event> {
         let answer = self.rpc(ChannelFlow { active: true });
         assert!(matches!(answer.method(), Method::ChannelFlowOk(_)), "{:?}", answer.method());
         let events = self.connection.borrow_mut().events.remove(&self.number).unwrap_or_default();
-        assert!(events.is_empty(), "unexpected: {events:?}");
+        events.into()
     }
 
     /// The broker closes the channel with this code, at this method, with a text that begins so. The close is answered.

@@ -11,6 +11,8 @@ pub(crate) struct Message {
     pub(crate) mandatory: bool,
     pub(crate) immediate: bool,
     pub(crate) properties: PropertiesBuf,
+    /// The properties as they go over the wire, in place of `properties`.
+    pub(crate) raw: Option<Vec<u8>>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -81,6 +83,8 @@ pub(crate) struct Delivery {
     /// Messages left in the queue, for `basic.get`.
     pub(crate) left: Option<u32>,
     pub(crate) properties: PropertiesBuf,
+    /// The properties as they came over the wire.
+    pub(crate) raw: Vec<u8>,
     pub(crate) body: Vec<u8>,
 }
 

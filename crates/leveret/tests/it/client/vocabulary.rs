@@ -10,7 +10,7 @@ use amqp::method::{
 use amqp::value::{RawTable, Table};
 
 use super::arguments::{Consume, Exchange, Queue, encoded, queue};
-use super::channel::{Channel, Event};
+use super::channel::{Channel, Content, Event};
 use super::message::{Delivery, Message, message};
 
 /// `queue.declare-ok`.
@@ -164,7 +164,7 @@ impl Channel {
             immediate: message.immediate,
         };
         frame::write_method(bytes, self.number, &publish.into());
-        let properties = message.properties.encode();
+        let properties = message.raw.clone().unwrap_or_else(|| message.properties.encode());
         let frame_max = self.connection.borrow().wire.frame_max;
         let properties = Properties(&properties);
         frame::write_content(bytes, self.number, properties, &message.body, frame_max);
@@ -235,7 +235,7 @@ impl Channel {
         let answer = self.rpc(BasicGet { queue, no_ack });
         match answer.method() {
             Method::BasicGetOk(m) => {
-                let (properties, body) = self.content();
+                let Content { properties, raw, body } = self.content();
                 Some(Delivery {
                     consumer: String::new(),
                     tag: m.delivery_tag,
@@ -244,6 +244,7 @@ impl Channel {
                     key: m.routing_key.into(),
                     left: Some(m.message_count),
                     properties,
+                    raw,
                     body,
                 })
             }

@@ -1,0 +1,36 @@
+//! Other people's servers, which `cargo xtask with-peers` starts and names in variables.
+
+use std::net::SocketAddr;
+use std::process::Command;
+
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| {
+        panic!("needs {name}; run `cargo xtask with-peers -- cargo nextest run -p leveret …`")
+    })
+}
+
+/// Where RabbitMQ speaks AMQP.
+pub(crate) fn rabbitmq() -> SocketAddr {
+    let address = variable("TEST_RABBITMQ");
+    let host = address.trim_end_matches('/').rsplit('@').next().expect("a string has an end");
+    host.parse().unwrap_or_else(|error| panic!("{address}: {error}"))
+}
+
+/// Runs `rabbitmqctl` for that node; what it said.
+#[track_caller]
+pub(crate) fn rabbitmqctl(arguments: &[&str]) -> String {
+    let script = format!("exec {} \"$@\"", variable("TEST_RABBITMQ_CTL"));
+    let output =
+        Command::new("sh").args(["-c", &script, "rabbitmqctl"]).args(arguments).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let erred = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {}\n{said}{erred}", output.status);
+    said
+}
+
+/// The address of a collection, in the form that the delayer takes.
+pub(crate) fn mongodb(collection: &str) -> String {
+    let server = variable("TEST_MONGODB");
+    let (server, options) = server.split_once('?').unwrap_or((&server, ""));
+    format!("{}/leveret/{collection}?{options}", server.trim_end_matches('/'))
+}
