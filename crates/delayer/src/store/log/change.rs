@@ -133,7 +133,8 @@ impl<'i> Change<'i> {
         self.index.due.put(&mut self.txn, &key.to_bytes(), place.to_bytes().as_slice())?;
         if let Some(id) = place.id {
             self.visits += 1;
-            self.index.ids.put(&mut self.txn, &index::id_key(id.hash, key), &[])?;
+            let due = key.due_ms.to_be_bytes();
+            self.index.ids.put(&mut self.txn, &index::id_key(key.seq, id.hash), &due)?;
         }
         Ok(())
     }
@@ -144,7 +145,7 @@ impl<'i> Change<'i> {
         self.index.due.delete(&mut self.txn, &key.to_bytes())?;
         if let Some(id) = place.id {
             self.visits += 1;
-            self.index.ids.delete(&mut self.txn, &index::id_key(id.hash, key))?;
+            self.index.ids.delete(&mut self.txn, &index::id_key(key.seq, id.hash))?;
         }
         Ok(Some(place))
     }

@@ -70,6 +70,27 @@ pub(super) struct Group<'a> {
     streams: &'a Streams,
     segment_bytes: u64,
     next_segment: u32,
+    spare: Buffers,
+}
+
+/// Memory of earlier groups, to be used again.
+#[derive(Default)]
+pub(super) struct Buffers(Vec<Vec<u8>>);
+
+impl Buffers {
+    /// A larger buffer is not kept: it was for an unusual group.
+    const BYTES_MAX: usize = 4 << 20;
+
+    fn take(&mut self) -> Vec<u8> {
+        self.0.pop().unwrap_or_default()
+    }
+
+    fn give(&mut self, mut buffer: Vec<u8>) {
+        if buffer.capacity() <= Buffers::BYTES_MAX && self.0.len() < CLASSES {
+            buffer.clear();
+            self.0.push(buffer);
+        }
+    }
 }
 
 /// Why a group was not written.
@@ -81,9 +102,21 @@ pub(super) enum WriteError {
 }
 
 impl<'a> Group<'a> {
-    pub(super) fn new(streams: &'a Streams, segment_bytes: u64, next_segment: u32) -> Group<'a> {
+    pub(super) fn new(
+        streams: &'a Streams,
+        segment_bytes: u64,
+        next_segment: u32,
+        spare: Buffers,
+    ) -> Group<'a> {
         let parts = Vec::new();
-        Group { parts, current: [None; CLASSES], streams, segment_bytes, next_segment }
+        Group { parts, current: [None; CLASSES], streams, segment_bytes, next_segment, spare }
+    }
+
+    /// Gives its memory back.
+    pub(super) fn into_buffers(self) -> Buffers {
+        let mut spare = self.spare;
+        self.parts.into_iter().for_each(|part| spare.give(part.bytes));
+        spare
     }
 
     pub(super) fn next_segment(&self) -> u32 {
@@ -126,7 +159,7 @@ impl<'a> Group<'a> {
                 start: stream.end,
                 end: stream.end,
                 file: Some(stream.file.clone()),
-                bytes: Vec::new(),
+                bytes: self.spare.take(),
                 bodies: Vec::new(),
             });
         }
@@ -151,6 +184,8 @@ impl<'a> Group<'a> {
     fn begin(&mut self, class: u8, now_ms: Millis) -> usize {
         let segment = self.next_segment;
         self.next_segment += 1;
+        let mut bytes = self.spare.take();
+        bytes.extend_from_slice(&segment::header(segment, class));
         self.parts.push(Part {
             segment,
             class,
@@ -158,7 +193,7 @@ impl<'a> Group<'a> {
             start: 0,
             end: HEADER,
             file: None,
-            bytes: segment::header(segment, class).to_vec(),
+            bytes,
             bodies: Vec::new(),
         });
         self.parts.len() - 1

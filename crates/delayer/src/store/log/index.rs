@@ -1,6 +1,7 @@
 //! The index: an LMDB environment that says which messages there are, when they are due and where
 //! their records lie. What it does not name does not exist.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use heed::types::Bytes;
@@ -24,7 +25,7 @@ pub(super) struct Index {
     pub(super) env: Env<WithoutTls>,
     /// [`Key`] -> [`Place`].
     pub(super) due: Db,
-    /// Hash of a `message-id` and [`Key`] -> nothing.
+    /// [`id_key`] of messages that have a `message-id` -> due time.
     pub(super) ids: Db,
     /// `seq` -> due time, of messages that were rescheduled: their records tell another one.
     pub(super) moved: Db,
@@ -64,14 +65,14 @@ pub(super) struct Place {
 /// A `message-id`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Id {
-    pub(super) hash: u64,
+    pub(super) hash: u32,
     pub(super) bytes: u16,
 }
 
 const MOVED: u32 = 1 << 31;
 
-/// A [`Place`] as it is stored: 16 bytes, and 10 more with a `message-id`.
-pub(super) struct PlaceBytes([u8; 26], usize);
+/// A [`Place`] as it is stored: 16 bytes, and 6 more with a `message-id`.
+pub(super) struct PlaceBytes([u8; 22], usize);
 
 impl PlaceBytes {
     pub(super) fn as_slice(&self) -> &[u8] {
@@ -81,16 +82,16 @@ impl PlaceBytes {
 
 impl Place {
     pub(super) fn to_bytes(self) -> PlaceBytes {
-        let mut out = [0; 26];
+        let mut out = [0; 22];
         let minute = self.minute & !MOVED | if self.moved { MOVED } else { 0 };
         let numbers = [self.segment, self.offset, self.bytes, minute];
         for (to, number) in out.chunks_exact_mut(4).zip(numbers) {
             to.copy_from_slice(&number.to_le_bytes());
         }
         let Some(id) = self.id else { return PlaceBytes(out, 16) };
-        out[16..24].copy_from_slice(&id.hash.to_le_bytes());
-        out[24..].copy_from_slice(&id.bytes.to_le_bytes());
-        PlaceBytes(out, 26)
+        out[16..20].copy_from_slice(&id.hash.to_le_bytes());
+        out[20..].copy_from_slice(&id.bytes.to_le_bytes());
+        PlaceBytes(out, 22)
     }
 
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<Place> {
@@ -98,9 +99,9 @@ impl Place {
         let number = |i: usize| {
             u32::from_le_bytes([fixed[4 * i], fixed[4 * i + 1], fixed[4 * i + 2], fixed[4 * i + 3]])
         };
-        let id = match rest.split_first_chunk::<8>() {
+        let id = match rest.split_first_chunk::<4>() {
             Some((hash, bytes)) => Some(Id {
-                hash: u64::from_le_bytes(*hash),
+                hash: u32::from_le_bytes(*hash),
                 bytes: u16::from_le_bytes(bytes.try_into().ok()?),
             }),
             None if rest.is_empty() => None,
@@ -131,22 +132,36 @@ impl Id {
     }
 }
 
-/// FNV-1a with a finish that spreads short differences. It is on disk, so it never changes; a
-/// collision costs reading a record.
-fn hash(bytes: &[u8]) -> u64 {
+/// FNV-1a, folded. It is on disk, so it never changes; a collision costs reading a record.
+fn hash(bytes: &[u8]) -> u32 {
     let fnv = bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, &byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
-    let mixed = (fnv ^ (fnv >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    mixed ^ (mixed >> 29)
+    (fnv ^ (fnv >> 32)) as u32
 }
 
-/// The key in `ids`.
-pub(super) fn id_key(hash: u64, key: Key) -> [u8; 24] {
-    let mut out = [0; 24];
-    out[..8].copy_from_slice(&hash.to_be_bytes());
-    out[8..].copy_from_slice(&key.to_bytes());
+/// Messages that arrived together have their ids together. Sorted by hash alone, each would go to
+/// a page of its own, and a page is what is written; now a search looks into each epoch that has
+/// messages, two thousand for ten million.
+const EPOCH_BITS: u32 = 12;
+
+/// The key in `ids`: epoch, hash, number in the epoch.
+pub(super) fn id_key(seq: u64, hash: u32) -> [u8; 14] {
+    let mut out = [0; 14];
+    out[..8].copy_from_slice(&(seq >> EPOCH_BITS).to_be_bytes());
+    out[8..12].copy_from_slice(&hash.to_be_bytes());
+    out[12..].copy_from_slice(&((seq & ((1 << EPOCH_BITS) - 1)) as u16).to_be_bytes());
     out
+}
+
+/// The epoch, hash and `seq` of a key in `ids`.
+fn id_parts(bytes: &[u8]) -> Option<(u64, u32, u64)> {
+    let bytes = <[u8; 14]>::try_from(bytes).ok()?;
+    let (epoch, rest) = bytes.split_first_chunk::<8>()?;
+    let (hash, low) = rest.split_first_chunk::<4>()?;
+    let epoch = u64::from_be_bytes(*epoch);
+    let low = u16::from_be_bytes(low.try_into().ok()?);
+    Some((epoch, u32::from_be_bytes(*hash), epoch << EPOCH_BITS | u64::from(low)))
 }
 
 impl State {
@@ -215,6 +230,35 @@ impl Index {
 
     pub(super) fn place(&self, txn: &RoTxn<'_>, key: Key) -> heed::Result<Option<Place>> {
         Ok(self.due.get(txn, &key.to_bytes())?.and_then(Place::from_bytes))
+    }
+
+    /// The first keys behind `after` of messages whose `message-id` has this hash.
+    pub(super) fn keys_of(
+        &self,
+        txn: &RoTxn<'_>,
+        hash: u32,
+        after: Key,
+        count_max: usize,
+    ) -> heed::Result<BTreeSet<Key>> {
+        let mut keys = BTreeSet::new();
+        let mut from = id_key(0, hash);
+        // A step finds an entry with the hash, or one that says where to look next.
+        while let Some((key, due)) = self.ids.get_greater_than_or_equal_to(txn, &from)? {
+            let Some((epoch, found, seq)) = id_parts(key) else { break };
+            if found == hash {
+                let key = due.try_into().ok().map(u64::from_be_bytes);
+                let key = key.map(|due_ms| Key { due_ms, seq }).filter(|key| *key > after);
+                keys.extend(key);
+                if keys.len() > count_max {
+                    keys.pop_last();
+                }
+                from = id_key(seq + 1, hash);
+            } else {
+                let epoch = if found < hash { epoch } else { epoch + 1 };
+                from = id_key(epoch << EPOCH_BITS, hash);
+            }
+        }
+        Ok(keys)
     }
 
     /// Where the message of a record is now, if it is the one that the index means.

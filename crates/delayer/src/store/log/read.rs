@@ -4,8 +4,9 @@ use std::io;
 use std::ops::Bound;
 
 use super::LogStore;
-use super::index::{Id, Index, Place, Reading, id_key, store_error};
+use super::index::{Id, Index, Place, Reading, store_error};
 use super::record::{self, HEAD, Head, front_parts};
+use super::resident;
 use super::segment::read_full;
 use crate::message::{Entry, Held, Key, Millis};
 use crate::store::{Batch, StoreError};
@@ -118,7 +119,8 @@ impl LogStore {
                 let Some((key, place)) = Key::from_bytes(key).zip(Place::from_bytes(place)) else {
                     continue;
                 };
-                if key.due_ms > until_ms || found.len() >= count_max || bytes >= bytes_max {
+                let enough = bytes >= bytes_max && !found.is_empty();
+                if key.due_ms > until_ms || found.len() >= count_max || enough {
                     next = Some(key);
                     break;
                 }
@@ -136,20 +138,16 @@ impl LogStore {
         let index = self.index()?;
         let scan = || {
             let txn = index.env.read_txn()?;
-            let after = id_key(id.hash, after);
-            let last = id_key(id.hash, Key { due_ms: u64::MAX, seq: u64::MAX });
-            let range: (Bound<&[u8]>, Bound<&[u8]>) =
-                (Bound::Excluded(&after[..]), Bound::Included(&last[..]));
-            let mut found = Vec::new();
-            for entry in index.ids.range(&txn, &range)?.take(count_max) {
-                let Some(key) = Key::from_bytes(&entry?.0[8..]) else { continue };
-                let place = index.place(&txn, key)?;
-                found.extend(place.map(|place| Found { key, place }));
-            }
-            Ok(found)
+            let keys = index.keys_of(&txn, id.hash, after, count_max)?;
+            let found = keys.into_iter().map(|key| Ok((key, index.place(&txn, key)?)));
+            let named = found.filter_map(|found: heed::Result<_>| match found {
+                Ok((key, place)) => place.map(|place| Ok(Found { key, place })),
+                Err(e) => Some(Err(e)),
+            });
+            named.collect::<heed::Result<Vec<Found>>>()
         };
         let found = scan().map_err(store_error)?;
-        self.resident.visited(&index, found.len() as u64 + 1);
+        self.resident.visited(&index, resident::VISITS_PER_LOOK);
         Ok(found)
     }
 
@@ -195,17 +193,20 @@ impl LogStore {
             let (count, end) = run(rest.iter().map(|&i| &found[i].place));
             let (some, others) = rest.split_at(count);
             rest = others;
-            window.resize((end - start) as usize, 0);
+            let length = (end - start) as usize;
+            if count > 1 && window.len() < length {
+                window.resize(length, 0);
+            }
             let filled = count > 1
                 && self
                     .files
                     .get(found[first].place.segment)
-                    .and_then(|file| read_full(&*file, &mut window, start))
-                    .is_ok_and(|n| n == window.len());
+                    .and_then(|file| read_full(&*file, &mut window[..length], start))
+                    .is_ok_and(|n| n == length);
             for &i in some {
                 let at = (u64::from(found[i].place.offset) - start) as usize;
                 let key = found[i].key;
-                read[i] = Some(match filled.then(|| record::decode(&window[at..])) {
+                read[i] = Some(match filled.then(|| record::decode(&window[at..length])) {
                     Some(Ok((head, front, body))) if head.seq == key.seq => {
                         Ok(record::held(&head, front, body.to_vec(), key))
                     }

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::io;
 
 use super::change::Change;
-use super::group::Group;
+use super::group::{Buffers, Group};
 use super::index::{self, Index, Place};
 use super::record::{self, HEAD, Head};
 use super::segment::{Files, HEADER, Segment, read_full};
@@ -69,7 +69,9 @@ impl Writer {
         for stream in &mut streams {
             stream.take_if(|stream| stream.segment == id);
         }
-        let mut group = Group::new(&streams, options.segment_bytes, self.state.next_segment);
+        let next_segment = self.state.next_segment;
+        let spare = Buffers::default();
+        let mut group = Group::new(&streams, options.segment_bytes, next_segment, spare);
         let scanned = scan(index, &mut group, &slice, id, at, now_ms)?;
         if !scanned.moving.is_empty() || self.segments.get(&id).is_none_or(|s| s.live == 0) {
             self.write(&mut group, files, options)?;

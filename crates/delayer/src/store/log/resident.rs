@@ -14,7 +14,7 @@ const PAGES_MAX: u64 = (48 << 20) / 4096;
 
 /// A visit maps at most 16 pages (the kernel's fault-around) of each level that is not resident, so
 /// this many cannot go far past the limit.
-const VISITS_PER_LOOK: u64 = 256;
+pub(super) const VISITS_PER_LOOK: u64 = 256;
 
 /// Counts visits, and looks at the process now and then.
 #[derive(Default)]

@@ -42,10 +42,7 @@ impl LogStore {
                 let txn = index.env.read_txn().map_err(store_error)?;
                 index.used_bytes(&txn).map_err(store_error)?
             };
-            if file <= self.options.shrink_above
-                || used * 2 >= file
-                || used > COPY_MAX
-            {
+            if file <= self.options.shrink_above || used * 2 >= file || used > COPY_MAX {
                 return Ok(());
             }
             writer.no_shrink_before_ms = now_ms + PAUSE_MS;

@@ -4,9 +4,24 @@ use std::path::Path;
 
 use super::{LogStore, Options};
 use crate::message::{Key, Message, Millis, NewMessage};
-use crate::store::{Applied, Changes, Store};
+use crate::store::contract::{Place, suite};
+use crate::store::{Applied, Changes, OpenError, Store};
 
+mod damage;
+mod faults;
 mod model;
+mod room;
+
+fn sized(dir: &str, map_bytes: u64) -> Result<Box<dyn Store>, OpenError> {
+    let options = Options { map_bytes, ..Options::new(dir) };
+    LogStore::open(&options).map(|store| Box::new(store) as Box<dyn Store>)
+}
+
+fn place() -> Place {
+    Place::directory(|dir| sized(dir, 4 << 30), (|dir| sized(dir, 512 << 10), 10))
+}
+
+suite!(place);
 
 const NOW: Millis = 1_700_000_000_000;
 const MINUTE: Millis = 60_000;

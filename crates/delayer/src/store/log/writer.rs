@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::change::{Change, Outcome, minute_of};
-use super::group::{Group, Streams, WriteError};
+use super::group::{Buffers, Group, Streams, WriteError};
 use super::index::{self, Id, Index, Place, State};
 use super::record::Head;
 use super::relocate::Relocation;
@@ -24,6 +24,7 @@ pub(super) struct Writer {
     broken: Option<String>,
     reserve: Reserve,
     visits: u64,
+    spare: Buffers,
     pub(super) relocation: Relocation,
     /// The index is not copied before then.
     pub(super) no_shrink_before_ms: Millis,
@@ -39,6 +40,7 @@ impl Writer {
             broken: None,
             reserve: Reserve::default(),
             visits: 0,
+            spare: Buffers::default(),
             relocation: Relocation::default(),
             no_shrink_before_ms: 0,
         }
@@ -76,7 +78,9 @@ impl Writer {
             self.reserve.check(index)?;
         }
         let streams = self.streams.clone();
-        let mut group = Group::new(&streams, options.segment_bytes, self.state.next_segment);
+        let spare = std::mem::take(&mut self.spare);
+        let next_segment = self.state.next_segment;
+        let mut group = Group::new(&streams, options.segment_bytes, next_segment, spare);
         let inserts = lay_out(&mut group, changes.insert, self.state.next_seq)?;
         self.write(&mut group, files, options)?;
         let (tails, left) = group.tails();
@@ -85,6 +89,7 @@ impl Writer {
         match result {
             Ok((outcome, applied)) => {
                 self.settle(outcome, tails, files);
+                self.spare = group.into_buffers();
                 Ok(applied)
             }
             Err(e) => Err(self.failed(e, &group, files)),
