@@ -23,8 +23,9 @@ pub mod web;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use client::address::Mechanism;
 use service::shutdown::{Exit, Shutdown};
 
 use crate::config::{DelayerConfig, DueSource, Storage};
@@ -33,6 +34,9 @@ use crate::message::Millis;
 use crate::outgoing::Routes;
 use crate::source::Rules;
 use crate::store::{OpenError, Store};
+
+/// How long a MongoDB may take to answer at start.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why a delayer does not run, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -117,9 +121,10 @@ fn open(config: &DelayerConfig) -> Result<Arc<dyn Store>, OpenError> {
             let options = store::lmdb::Options { dir: dir.to_owned(), map_bytes };
             Arc::new(store::lmdb::LmdbStore::open(&options)?)
         }
-        Storage::Mongo(_) => {
-            let reason = "this build keeps messages in directories only".to_owned();
-            return Err(OpenError::Refused { address: shown(config), reason });
+        Storage::Mongo(address) => {
+            let address = address.to_owned();
+            let options = store::mongodb::Options { address, connect_timeout: CONNECT_TIMEOUT };
+            Arc::new(store::mongodb::MongoStore::open(&options)?)
         }
     })
 }
@@ -127,8 +132,9 @@ fn open(config: &DelayerConfig) -> Result<Arc<dyn Store>, OpenError> {
 fn plan(config: &DelayerConfig, name: &str) -> Plan {
     let addresses = config.rabbitmq_address.0.clone();
     let millis = |seconds: config::Seconds| seconds.0.as_millis() as Millis;
-    // With several addresses the login is that of the first.
-    let user = addresses.first().map(|address| address.user.clone().into_bytes());
+    // With several addresses the login is that of the first; a certificate's is the broker's to know.
+    let login = addresses.first().filter(|address| address.mechanism == Mechanism::Plain);
+    let user = login.map(|address| address.user.clone().into_bytes());
     Plan {
         name: name.to_owned(),
         mode: config.mode,
@@ -174,6 +180,6 @@ fn shown(config: &DelayerConfig) -> String {
     match config.storage() {
         Storage::Log(dir) => place(dir),
         Storage::Lmdb(dir) => format!("lmdb://{}", place(dir)),
-        Storage::Mongo(_) => "MongoDB".to_owned(),
+        Storage::Mongo(address) => store::mongodb::shown(address),
     }
 }

@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 const THROTTLE: usize = 7;
 const BATCHSIZE: usize = 3;
 
+/// Removals, and moves.
+type Changes = (Vec<Key>, Vec<(Key, Millis)>);
+
 /// A store, a broker and a clock.
 struct World {
     revival: Revival,
@@ -17,7 +20,7 @@ struct World {
     /// A load that is under way, with what the store held when it began.
     load: Option<(Load, Vec<Key>, Option<Key>)>,
     /// A write that is under way.
-    write: Option<(Vec<Key>, Vec<(Key, Millis)>)>,
+    write: Option<Changes>,
     /// Published and not yet answered for, oldest first: sequence number, message.
     unconfirmed: VecDeque<(u64, u64)>,
     channel_seq: u64,
