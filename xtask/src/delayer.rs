@@ -36,8 +36,13 @@ struct Options {
 /// A scenario's name, and what runs it and gives a line of the table.
 type Scenario = (&'static str, fn(&Bench) -> Result<String>);
 
-const SCENARIOS: &[Scenario] =
-    &[("store", store), ("revive", revive), ("punctual", punctual), ("memory", memory)];
+const SCENARIOS: &[Scenario] = &[
+    ("store", store),
+    ("store-uniform", store_uniform),
+    ("revive", revive),
+    ("punctual", punctual),
+    ("memory", memory),
+];
 
 /// `cargo xtask bench-delayer`.
 pub(crate) fn run(args: &[String]) -> Result<()> {
@@ -132,15 +137,20 @@ impl Bench {
     }
 }
 
-/// Messages that wait in the queue are stored.
+/// Messages that wait in the queue are stored; their delays are those of mail that is retried.
 fn store(bench: &Bench) -> Result<String> {
+    stored(bench, Due::Retries)
+}
+
+/// The same with delays that are spread evenly over two days, the worst for an index.
+fn store_uniform(bench: &Bench) -> Result<String> {
+    stored(bench, Due::Spread { from_ms: unix_ms() + 3_600_000, span_ms: 169_200_000 })
+}
+
+fn stored(bench: &Bench, due: Due) -> Result<String> {
     let broker = bench.broker()?;
     let count = bench.options.messages;
-    broker.fill(
-        count,
-        BODY_BYTES,
-        Due::Spread { from_ms: unix_ms() + 3_600_000, span_ms: 169_200_000 },
-    )?;
+    broker.fill(count, BODY_BYTES, due)?;
     bench.timed(&broker, &["--mode=delay"], "amqpdelayer_stored_total", count)
 }
 

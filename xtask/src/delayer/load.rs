@@ -16,11 +16,17 @@ use super::program::Program;
 /// Unconfirmed messages of the publisher.
 const IN_FLIGHT: u64 = 2_000;
 
+/// `retry-interval` of MailerQ: after the seventh try it stays with the last.
+const RETRIES_MS: [u64; 7] =
+    [600_000, 600_000, 1_800_000, 1_800_000, 3_600_000, 3_600_000, 7_200_000];
+
 /// When messages are due.
 #[derive(Clone, Copy)]
 pub(super) enum Due {
     /// At random within the span.
     Spread { from_ms: u64, span_ms: u64 },
+    /// After one of MailerQ's default retry intervals.
+    Retries,
     /// One after the other at equal distances.
     Even { from_ms: u64, span_ms: u64 },
 }
@@ -73,6 +79,9 @@ impl Broker {
                     random ^= random << 17;
                     let at = match due {
                         Due::Spread { from_ms, span_ms } => from_ms + random % span_ms,
+                        Due::Retries => {
+                            unix_ms() + RETRIES_MS[(random % RETRIES_MS.len() as u64) as usize]
+                        }
                         Due::Even { from_ms, span_ms } => from_ms + published * span_ms / count,
                     };
                     let properties = properties(at, published);
