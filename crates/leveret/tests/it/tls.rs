@@ -16,21 +16,21 @@ use crate::client::login::Login;
 use crate::client::wire::Wire;
 
 /// Who signs.
-struct Authority {
+pub(crate) struct Authority {
     certificate: CertificateDer<'static>,
-    pem: String,
+    pub(crate) pem: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
 /// Certificate and key of one side.
-struct Identity {
+pub(crate) struct Identity {
     certificate: CertificateDer<'static>,
-    key: KeyPair,
-    pem: String,
+    pub(crate) key: KeyPair,
+    pub(crate) pem: String,
 }
 
 impl Authority {
-    fn new(name: &str) -> Authority {
+    pub(crate) fn new(name: &str) -> Authority {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -50,7 +50,7 @@ impl Authority {
         Identity { certificate: certificate.der().clone(), key, pem: certificate.pem() }
     }
 
-    fn client(&self, name: &str) -> Identity {
+    pub(crate) fn client(&self, name: &str) -> Identity {
         self.sign(name, ExtendedKeyUsagePurpose::ClientAuth)
     }
 
@@ -72,8 +72,8 @@ impl Authority {
     }
 }
 
-/// A TLS broker with certificates of this authority.
-fn broker(authority: &Authority, flags: &[&str]) -> Broker {
+/// A TLS broker with certificates of this authority, which are files of its directory.
+pub(crate) fn broker(authority: &Authority, flags: &[&str]) -> Broker {
     let dir = tempfile::tempdir().unwrap().keep();
     let server = authority.sign("server", ExtendedKeyUsagePurpose::ServerAuth);
     write(&dir, "ca.pem", &authority.pem);
@@ -83,7 +83,8 @@ fn broker(authority: &Authority, flags: &[&str]) -> Broker {
     Broker::in_dir(dir, &[&tls, flags].concat())
 }
 
-const VERIFY: [&str; 4] = ["--tls-ca", "ca.pem", "--tls-verify", "verify_peer"];
+/// Flags of a broker that wants certificates.
+pub(crate) const VERIFY: [&str; 4] = ["--tls-ca", "ca.pem", "--tls-verify", "verify_peer"];
 
 fn write(dir: &Path, name: &str, text: &str) {
     std::fs::write(dir.join(name), text).unwrap();

@@ -17,6 +17,7 @@ stories! {
     disks: [
         a_full_map_stops_reading_until_there_is_room,
         a_failing_disk_ends_the_process,
+        a_failing_sync_ends_the_process,
         two_delayers_cannot_share_a_directory
     ],
     home: [a_larger_map_makes_room, a_full_disk_stops_reading_until_there_is_room],
@@ -147,6 +148,27 @@ fn a_failing_disk_ends_the_process(place: Place) {
     w.delayer.launch();
     let parcels: Vec<Parcel> = parcels.into_iter().map(|parcel| parcel.due_at(0)).collect();
     w.expect_at_least(&parcels);
+}
+
+fn a_failing_sync_ends_the_process(place: Place) {
+    // A group of its own for each message or two.
+    let mut w = at(place).option("storage-groupsize", 1).option("rabbitmq-qos", 2).prepare();
+    // The tracer is a process of its own and ends with the traced one, which keeps its number.
+    let strace = "strace -D -f -qq -o /dev/null -e trace=fdatasync,fsync,msync \
+                  -e inject=fdatasync,fsync,msync:error=EIO:when=12+";
+    w.delayer.run_under(strace.split_whitespace().map(str::to_owned));
+    w.delayer.launch();
+    let from = now_ms() + 3000;
+    let parcels = w.publish_all((0..60).map(|n| w.message(n.to_string()).due_at(from + n)));
+    let status = w.delayer.ended();
+    assert_eq!(status.code(), Some(74), "{}", w.delayer.stderr());
+    let said = w.delayer.stderr();
+    let last = said.lines().last().unwrap_or_default();
+    assert!(last.contains("storage") && last.contains("start again"), "{last}");
+    w.delayer.run_under([]);
+    w.delayer.launch();
+    let duplicates = w.expect_at_least(&parcels);
+    assert!(duplicates <= 2, "{duplicates} came twice");
 }
 
 fn two_delayers_cannot_share_a_directory(place: Place) {

@@ -7,7 +7,9 @@ use amqp::method::{ConnectionBlocked, ConnectionUnblocked};
 use super::parcel::{Parcel, now_ms};
 use super::peers;
 use super::world::{BrokerKind, Place, StoreKind, at};
+use crate::client::login::Login;
 use crate::server::eventually;
+use crate::tls::{self, Authority};
 
 stories! {
     everywhere: [],
@@ -22,6 +24,8 @@ stories! {
         a_broker_may_be_killed_while_messages_are_published,
         a_broker_may_be_away_at_the_start,
         a_wrong_password_is_told_and_tried_again,
+        the_next_address_of_a_list_is_tried,
+        brokers_are_reached_by_tls,
         cut_connections_lose_nothing
     ],
 }
@@ -92,6 +96,53 @@ fn a_wrong_password_is_told_and_tried_again(place: Place) {
         assert!(!page.contains("wrong-secret"), "{page}");
     }
     w.delayer.stop();
+}
+
+fn the_next_address_of_a_list_is_tried(place: Place) {
+    let mut w = at(place).prepare();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let broker = w.broker.amqp();
+    w.delayer.set("rabbitmq-address", format!("amqp://{nobody}/,amqp://guest:guest@{broker}/"));
+    w.delayer.launch();
+    let parcel = w.publish(w.message("m").due_in(SOON));
+    w.expect(&parcel);
+    w.delayer.expect_health(200);
+}
+
+fn brokers_are_reached_by_tls(place: Place) {
+    let authority = Authority::new("authority");
+    // Whose certificate the broker asks for, and takes for the login.
+    let by_name = ["--ssl-cert-login-from", "common_name", "--default-user", "hare"];
+    let broker = tls::broker(&authority, &[&tls::VERIFY[..], &by_name].concat());
+    let port = broker.address("amqps").port();
+    let mut w = at(place).beside(broker, Login::user("hare", "guest")).prepare();
+    let own = authority.client("hare");
+    for (name, pem) in [
+        ("ca", &authority.pem),
+        ("cert", &own.pem),
+        ("key", &own.key.serialize_pem()),
+        ("stranger", &Authority::new("authority").pem),
+    ] {
+        let file = w.delayer.storage().with_file_name(format!("{name}.pem"));
+        std::fs::write(&file, pem).unwrap();
+        if name != "stranger" {
+            w.delayer.set(&format!("rabbitmq-{name}"), file.display());
+        }
+    }
+    for login in ["amqps://hare:guest@localhost", "amqps://localhost"] {
+        let external = if login.contains('@') { "" } else { "?auth_mechanism=external" };
+        w.delayer.set("rabbitmq-address", format!("{login}:{port}/%2F{external}"));
+        w.delayer.launch();
+        let parcel = w.publish(w.message(login).due_in(SOON));
+        w.expect(&parcel);
+        w.delayer.stop();
+    }
+    let stranger = w.delayer.storage().with_file_name("stranger.pem");
+    w.delayer.set("rabbitmq-ca", stranger.display());
+    w.delayer.launch();
+    w.delayer.expect_log(&["WARN", "certificate"]);
+    let health = w.delayer.expect_health(503);
+    assert!(health.contains("certificate"), "{health}");
 }
 
 fn cut_connections_lose_nothing(place: Place) {

@@ -185,12 +185,16 @@ impl Delayer {
         last.1
     }
 
-    /// Nothing is held, received or on its way out.
+    /// Whether nothing is held, received or on its way out.
+    #[track_caller]
+    pub(crate) fn is_idle(&self) -> bool {
+        let names = ["held_messages", "in_flight_messages", "unacked_messages"];
+        names.iter().all(|name| self.metric(&format!("amqpdelayer_{name}")) == 0.0)
+    }
+
+    /// Nothing is held, received or on its way out, or soon is not.
     #[track_caller]
     pub(crate) fn expect_idle(&self) {
-        let names = ["held_messages", "in_flight_messages", "unacked_messages"];
-        eventually("nothing is held or on its way", || {
-            names.iter().all(|name| self.metric(&format!("amqpdelayer_{name}")) == 0.0)
-        });
+        eventually("nothing is held or on its way", || self.is_idle());
     }
 }

@@ -11,7 +11,6 @@ use super::peers;
 use super::process::Delayer;
 use super::proxy::Proxy;
 use crate::broker::Broker;
-use crate::client::Client;
 use crate::client::arguments::{consume, exchange, queue};
 use crate::client::channel::Channel;
 use crate::client::login::Login;
@@ -43,6 +42,8 @@ pub(crate) struct Plan {
     options: Vec<(String, String)>,
     proxied: bool,
     unconsumed: bool,
+    /// A broker that runs already, and how to log in there.
+    broker: Option<(Broker, Login)>,
 }
 
 /// A world at this place, with the delayer's own defaults but for timestamps, which count
@@ -50,7 +51,7 @@ pub(crate) struct Plan {
 pub(crate) fn at(place: Place) -> Plan {
     let options = [("timestamp-unit", "milliseconds"), ("storage-timeout", "20ms")];
     let options = options.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-    Plan { place, options, proxied: false, unconsumed: false }
+    Plan { place, options, proxied: false, unconsumed: false, broker: None }
 }
 
 impl Plan {
@@ -63,6 +64,11 @@ impl Plan {
     /// With a door between the broker and the delayer.
     pub(crate) fn proxied(self) -> Plan {
         Plan { proxied: true, ..self }
+    }
+
+    /// With this broker of ours, where people log in so.
+    pub(crate) fn beside(self, broker: Broker, login: Login) -> Plan {
+        Plan { broker: Some((broker, login)), ..self }
     }
 
     /// With a sink that nobody consumes.
@@ -82,9 +88,12 @@ impl Plan {
     #[track_caller]
     pub(crate) fn prepare(self) -> World {
         let Place(broker, store) = self.place;
-        let broker = match broker {
-            BrokerKind::Leveret => Site::Leveret(Box::new(Broker::start())),
-            BrokerKind::RabbitMq => Site::RabbitMq(peers::rabbitmq()),
+        let (broker, login) = match (self.broker, broker) {
+            (Some((broker, login)), _) => (Site::Leveret(Box::new(broker)), login),
+            (None, BrokerKind::Leveret) => {
+                (Site::Leveret(Box::new(Broker::start())), Login::default())
+            }
+            (None, BrokerKind::RabbitMq) => (Site::RabbitMq(peers::rabbitmq()), Login::default()),
         };
         let names = Names::unique();
         let proxy = self.proxied.then(|| Proxy::to(broker.amqp()));
@@ -97,7 +106,7 @@ impl Plan {
         for (name, value) in &self.options {
             delayer.set(name, value);
         }
-        let client = broker.connect();
+        let client = login.open(broker.amqp());
         let (publisher, sink) = (client.channel(), client.channel());
         publisher.declare_exchange(&exchange(&names.entry, "fanout").durable());
         publisher.declare_exchange(&exchange(&names.output, "topic").durable());
@@ -108,7 +117,8 @@ impl Plan {
         publisher.confirms();
         let unconsumed = self.unconsumed;
         let confirmed = Cell::new(0);
-        let world = World { delayer, proxy, broker, names, publisher, sink, unconsumed, confirmed };
+        let world =
+            World { delayer, proxy, broker, login, names, publisher, sink, unconsumed, confirmed };
         world.consume();
         world
     }
@@ -127,12 +137,6 @@ impl Site {
             Site::Leveret(broker) => broker.amqp(),
             Site::RabbitMq(address) => *address,
         }
-    }
-
-    /// A connection as `guest`.
-    #[track_caller]
-    pub(crate) fn connect(&self) -> Client {
-        Login::default().open(self.amqp())
     }
 }
 
@@ -176,6 +180,7 @@ pub(crate) struct World {
     pub(crate) sink: Channel,
     unconsumed: bool,
     confirmed: Cell<u64>,
+    login: Login,
     pub(crate) broker: Site,
 }
 
@@ -300,7 +305,7 @@ impl World {
     /// A queue of its own that the output exchange leads to by this key; consumed on the channel.
     #[track_caller]
     pub(crate) fn sink_for(&self, name: &str, key: &str) -> Channel {
-        let client = self.broker.connect();
+        let client = self.login.open(self.broker.amqp());
         let channel = client.channel();
         let name = format!("{name}-{}", self.names.id);
         channel.declare(&queue(&name).durable());
@@ -328,7 +333,7 @@ impl World {
     /// Connects again after the broker was restarted.
     #[track_caller]
     pub(crate) fn reconnect(&mut self) {
-        let client = self.broker.connect();
+        let client = self.login.open(self.broker.amqp());
         (self.publisher, self.sink) = (client.channel(), client.channel());
         self.publisher.confirms();
         self.confirmed.set(0);
