@@ -4,11 +4,12 @@
 //! seen as a whole: a message is, a group of them may be half there after a crash; none of the
 //! group was acknowledged then, so its messages come once more from the broker.
 //!
-//! MongoDB has no lock that names a process. Each delayer needs a collection of its own; two that
-//! write to one notice it when they choose the same number, and end.
+//! MongoDB has no lock that ends with a process. Each delayer needs a collection of its own: when a
+//! second one opens it, the first notices within seconds, names the second, and ends. Until then
+//! nothing is lost, for both take numbers from one counter, but messages are published twice.
 //!
-//! What is counted is kept in memory. Opening counts all messages once, by two indexes, which
-//! takes about a second a million.
+//! What is counted is kept in memory. Opening counts all messages once, by two indexes; the
+//! time it takes grows with their number.
 //!
 //! Reading order: [`address`], [`document`], [`link`], [`open`](self::open), [`write`](self::write),
 //! [`read`].
@@ -69,12 +70,18 @@ pub struct MongoStore {
 /// What only the writing thread needs.
 #[derive(Debug)]
 struct Writer {
-    /// The seq of the next message.
+    /// What this process is called in the collection.
+    owner: String,
+    /// When it was last seen that it still is.
+    looked_ms: Millis,
+    /// The seq of the next message, if it is set aside.
     next_seq: u64,
-    /// Seqs up to this one are set aside.
-    reserved: u64,
+    /// The first seq that is not set aside.
+    reserved_end: u64,
     /// Seqs of changes that failed, and may be there nevertheless.
     unclear: Vec<Range<u64>>,
+    /// Whether a change failed that may have removed or moved messages.
+    uncounted: bool,
 }
 
 /// What is counted.
@@ -117,7 +124,8 @@ impl Store for MongoStore {
         self.change(changes)
     }
 
-    fn tidy(&self, _now_ms: Millis) -> Result<bool, StoreError> {
+    fn tidy(&self, now_ms: Millis) -> Result<bool, StoreError> {
+        self.look(now_ms)?;
         Ok(false)
     }
 

@@ -164,7 +164,7 @@ pub(super) async fn insert(
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) if only_duplicates(&error) && again => Ok(()),
             Ok(Err(error)) if only_duplicates(&error) => Err(Fault::Broken(
-                "somebody else writes to this collection; give each delayer one of its own".into(),
+                "somebody else writes to this collection; give the delayer one of its own".into(),
             )),
             Ok(Err(error)) => Err(judged(&error)),
             Err(_) => Err(Fault::Unclear(format!("no answer in {} s", ANSWER.as_secs()))),

@@ -33,21 +33,38 @@ pub(super) fn open(options: &Options) -> Result<MongoStore, OpenError> {
         | Fault::Full(reason)
         | Fault::Broken(reason) => refused(shown.clone(), link.address.without_secrets(reason)),
     };
-    let reserved = link.wait(claim(&link)).map_err(fault)?;
-    let reserved =
-        reserved.map_err(|what| OpenError::Unusable { path: PathBuf::from(&shown), what })?;
+    let owner = owner();
+    let unusable = |what| OpenError::Unusable { path: PathBuf::from(&shown), what };
+    link.wait(claim(&link, &owner)).map_err(fault)?.map_err(unusable)?;
     link.wait(index(&link)).map_err(fault)?;
     link.wait(remove_orphans(&link)).map_err(fault)?;
     let sums = link.wait(count(&link)).map_err(fault)?;
-    let newest = link.wait(newest(&link)).map_err(fault)?;
-    let next_seq = reserved.max(newest) + 1;
-    let writer = Writer { next_seq, reserved, unclear: Vec::new() };
+    let writer = Writer {
+        owner,
+        looked_ms: 0,
+        next_seq: 1,
+        reserved_end: 1,
+        unclear: Vec::new(),
+        uncounted: false,
+    };
     Ok(MongoStore { link, writer: Mutex::new(writer), sums: Mutex::new(sums) })
 }
 
-/// Makes sure that the collection is ours, or empty; up to which seq numbers may be in use. The
+/// What this process is called in the collection.
+fn owner() -> String {
+    let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    let system = rustix::system::uname();
+    format!(
+        "process {} on {}, since {} ms",
+        std::process::id(),
+        system.nodename().to_string_lossy(),
+        since.as_micros() as f64 / 1e3
+    )
+}
+
+/// Makes sure that the collection is ours, or empty, and takes it from a process that had it. The
 /// inner error says what else it is.
-async fn claim(link: &Link) -> Result<Result<u64, String>, Fault> {
+async fn claim(link: &Link, owner: &str) -> Result<Result<(), String>, Fault> {
     let collection = &link.collection;
     let Some(meta) = answer(collection.find_one(doc! { "_id": META })).await? else {
         if answer(collection.find_one(doc! {})).await?.is_some() {
@@ -55,11 +72,18 @@ async fn claim(link: &Link) -> Result<Result<u64, String>, Fault> {
                            give it a collection of its own"
                 .into()));
         }
-        insert(collection, &[doc! { "_id": META, "format": FORMAT, "reserved": 0_i64 }]).await?;
-        return Ok(Ok(0));
+        let meta = doc! { "_id": META, "format": FORMAT, "reserved": 0_i64, "owner": owner };
+        insert(collection, &[meta]).await?;
+        return Ok(Ok(()));
     };
     match meta.get_str("format") {
-        Ok(FORMAT) => Ok(Ok(number(&meta, "reserved").unwrap_or(0))),
+        Ok(FORMAT) => {
+            let taken = || doc! { "$set": { "owner": owner } };
+            let update = async || {
+                answer(collection.update_one(doc! { "_id": META }, taken())).await.map(drop)
+            };
+            until_clear(update).await.map(Ok)
+        }
         found => Ok(Err(format!(
             "it is of version {:?}, which this program does not know; use the program that wrote it",
             found.unwrap_or_default()
@@ -100,8 +124,8 @@ async fn remove_orphans(link: &Link) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Counts all messages, once, by two indexes.
-async fn count(link: &Link) -> Result<Sums, Fault> {
+/// Counts all messages by two indexes.
+pub(super) async fn count(link: &Link) -> Result<Sums, Fault> {
     let mut sums = Sums::default();
     let pipeline = [
         doc! { "$match": { "stored": { "$gte": 0_i64 } } },
@@ -127,12 +151,4 @@ async fn count(link: &Link) -> Result<Sums, Fault> {
         sums.minutes.insert(minute, number(&group, "held").unwrap_or(0));
     }
     Ok(sums)
-}
-
-/// The largest seq that there is.
-async fn newest(link: &Link) -> Result<u64, Fault> {
-    let numbers = doc! { "_id": { "$gte": 0_i64 } };
-    let newest = link.collection.find_one(numbers).sort(doc! { "_id": -1 });
-    let newest = answer(newest.projection(doc! { "_id": 1 })).await?;
-    Ok(newest.and_then(|document| number(&document, "_id")).unwrap_or(0))
 }

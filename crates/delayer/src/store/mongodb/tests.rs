@@ -4,6 +4,7 @@
 //! `cargo nextest run -p delayer -E 'not test(peer)'` leaves those out.
 
 mod peer;
+mod proxy;
 
 use super::address::Address;
 use super::{Options, shown};
@@ -63,4 +64,17 @@ fn no_text_shows_the_password() {
     assert_eq!(format!("{address:?}"), "Address(mongodb://h/db/c)");
     let told = address.without_secrets(format!("cannot use {} or s3c/ret", address.uri));
     assert!(!told.contains("s3c"), "{told}");
+}
+
+#[test]
+fn a_server_that_cannot_be_reached_is_named_without_the_password() {
+    // Nobody listens there any more.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let address = format!("mongodb://user:s3cret@127.0.0.1:{port}/db/c");
+    let connect_timeout = std::time::Duration::from_millis(300);
+    let opened = super::MongoStore::open(&Options { address, connect_timeout });
+    let error = opened.map(drop).unwrap_err().to_string();
+    let named = format!("cannot open the storage mongodb://127.0.0.1:{port}/db/c: ");
+    assert!(error.starts_with(&named), "{error}");
+    assert!(!error.contains("s3cret"), "{error}");
 }

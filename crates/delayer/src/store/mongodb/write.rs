@@ -3,7 +3,7 @@
 //!
 //! Seqs are chosen before the first try and kept for the next ones, so a try whose outcome was
 //! unclear is not repeated but completed. When all tries fail, what they may have left is removed
-//! before the next change.
+//! before the next change, and what they may have removed is counted anew.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -12,13 +12,16 @@ use mongodb::bson::{Bson, Document, doc};
 
 use super::document::{INLINE_BYTES_MAX, documents, int, number, part_ids};
 use super::link::{Fault, answer, insert, until_clear};
-use super::open::META;
+use super::open::{META, count};
 use super::{MINUTE_MS, MongoStore, Sums, Writer};
 use crate::message::{DUE_MAX, Key, Millis, NewMessage};
 use crate::store::{Applied, Changes, StoreError};
 
 /// Seqs that are set aside at once, so that none is used again after a restart.
 const RESERVED: u64 = 100_000;
+
+/// Milliseconds between two looks at whose the collection is.
+const LOOK_MS: Millis = 5_000;
 
 /// Documents that one command names.
 const NAMED_MAX: usize = 1_000;
@@ -49,6 +52,11 @@ impl MongoStore {
 
     async fn transact(&self, writer: &mut Writer, changes: &Changes<'_>) -> Result<Applied, Fault> {
         self.forget_unclear(writer).await?;
+        if writer.uncounted {
+            let sums = count(&self.link).await?;
+            *self.sums() = sums;
+            writer.uncounted = false;
+        }
         let steps = self.steps(changes).await?;
         let first = self.reserve(writer, changes.insert.len() as u64).await?;
         let keys: Vec<Key> = (first..)
@@ -61,7 +69,9 @@ impl MongoStore {
             self.remove(&steps.remove).await
         };
         if let Err(fault) = done.await {
-            if !keys.is_empty() {
+            writer.uncounted = !(steps.remove.is_empty() && steps.reschedule.is_empty());
+            // Of a number that was not ours after all, nothing is ours.
+            if !keys.is_empty() && !matches!(fault, Fault::Broken(_)) {
                 writer.unclear.push(first..first + keys.len() as u64);
                 // Now if it can be, so that a full server has its room back.
                 let _ = self.forget_unclear(writer).await;
@@ -94,21 +104,47 @@ impl MongoStore {
         Ok(())
     }
 
-    /// The first of so many seqs that were never used.
+    /// The first of so many seqs that nobody ever used.
     async fn reserve(&self, writer: &mut Writer, count: u64) -> Result<u64, Fault> {
-        let first = writer.next_seq;
-        let end = first + count;
-        if end > writer.reserved + 1 {
-            let reserved = end + RESERVED;
-            until_clear(async || {
-                let set = doc! { "$set": { "reserved": int(reserved) } };
-                answer(self.link.collection.update_one(doc! { "_id": META }, set)).await
+        if writer.next_seq + count > writer.reserved_end {
+            // Done twice, it leaves out some numbers.
+            let meta = until_clear(async || {
+                let more = doc! { "$inc": { "reserved": int(count + RESERVED) } };
+                answer(self.link.collection.find_one_and_update(doc! { "_id": META }, more)).await
             })
             .await?;
-            writer.reserved = reserved;
+            let before = meta.and_then(|meta| number(&meta, "reserved"));
+            let before =
+                before.ok_or_else(|| Fault::Broken(format!("the document {META} is gone")))?;
+            writer.next_seq = before + 1;
+            writer.reserved_end = before + 1 + count + RESERVED;
         }
-        writer.next_seq = end;
+        let first = writer.next_seq;
+        writer.next_seq += count;
         Ok(first)
+    }
+
+    /// [`Store::tidy`](crate::store::Store::tidy): looks now and then whether the collection is
+    /// still ours.
+    pub(super) fn look(&self, now_ms: Millis) -> Result<(), StoreError> {
+        let mut writer = self.writer();
+        if now_ms.abs_diff(writer.looked_ms) < LOOK_MS {
+            return Ok(());
+        }
+        writer.looked_ms = now_ms;
+        let meta = self.link.collection.find_one(doc! { "_id": META });
+        let owned = match self.link.wait(answer(meta)) {
+            Ok(meta) => meta.and_then(|meta| meta.get_str("owner").map(str::to_owned).ok()),
+            // Those who have something to do will see it.
+            Err(_) => return Ok(()),
+        };
+        match owned {
+            Some(owner) if owner == writer.owner => Ok(()),
+            other => Err(self.link.told(Fault::Broken(format!(
+                "{} uses this collection too; give each delayer one of its own",
+                other.as_deref().unwrap_or("somebody else")
+            )))),
+        }
     }
 
     async fn insert(&self, keys: &[Key], group: &[NewMessage]) -> Result<(), Fault> {
