@@ -25,3 +25,29 @@ pub(super) fn patience_ms(class: u8) -> Millis {
     let last = LONGEST_MIN[CLASSES - 2] * 4;
     2 * MINUTE_MS * LONGEST_MIN.get(usize::from(class)).copied().unwrap_or(last)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_are_four_times_as_long_each() {
+        let classes = [
+            (0, 0),
+            (MINUTE_MS, 0),
+            (MINUTE_MS + 1, 1),
+            (10 * MINUTE_MS, 2),
+            (60 * MINUTE_MS, 3),
+            (2 * 60 * MINUTE_MS, 4),
+            (12 * 60 * MINUTE_MS, 5),
+            (48 * 60 * MINUTE_MS, 6),
+            (48 * 60 * MINUTE_MS + 1, 7),
+            (Millis::MAX, 7),
+        ];
+        for (delay_ms, class) in classes {
+            assert_eq!(class_of(delay_ms), class, "{delay_ms} ms");
+        }
+        assert_eq!(patience_ms(0), 2 * MINUTE_MS);
+        assert!(patience_ms(7) > patience_ms(6));
+    }
+}

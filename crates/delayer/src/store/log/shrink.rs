@@ -19,9 +19,9 @@ use crate::store::StoreError;
 const NEW: &str = "index.new";
 
 /// More than this is not copied: changes wait meanwhile, and the free pages will be used again.
-const COPY_MAX: u64 = 256 << 20;
+const COPY_MAX: u64 = 64 << 20;
 
-/// How long a copy that did not work, for want of room, is not tried again.
+/// The least time between two copies, also when one did not work for want of room.
 const PAUSE_MS: Millis = 600_000;
 
 /// How often the pages that the copy reads are given back.

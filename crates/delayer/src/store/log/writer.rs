@@ -74,6 +74,10 @@ impl Writer {
         changes: &Changes<'_>,
     ) -> Result<Applied, StoreError> {
         self.check()?;
+        let Changes { insert, remove, reschedule } = changes;
+        if insert.is_empty() && remove.is_empty() && reschedule.is_empty() {
+            return Ok(Applied::default());
+        }
         if !changes.insert.is_empty() {
             self.reserve.check(index)?;
         }
