@@ -7,6 +7,7 @@ use std::path::Path;
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, RoTxn, RwTxn, WithoutTls};
 
+use super::resident;
 use crate::message::{Key, Millis};
 use crate::store::StoreError;
 
@@ -37,6 +38,8 @@ pub(super) struct Index {
     pub(super) segments: Db,
     /// [`State`], under one name.
     pub(super) meta: Db,
+    /// Where the file is mapped, when the system says so.
+    pub(super) map: Option<resident::Map>,
 }
 
 /// The numbers that belong to no message.
@@ -217,7 +220,8 @@ impl Index {
             Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit(dbs))
         })?;
         let [due, ids, moved, due_minutes, stored_minutes, segments, meta] = dbs.unwrap_commit();
-        Ok(Index { env, due, ids, moved, due_minutes, stored_minutes, segments, meta })
+        let map = resident::Map::of(&env.try_clone_inner_file()?);
+        Ok(Index { env, due, ids, moved, due_minutes, stored_minutes, segments, meta, map })
     }
 
     pub(super) fn state(&self, txn: &RoTxn<'_>) -> heed::Result<Option<State>> {

@@ -5,6 +5,8 @@
 //! users see as the delayer's. Given back here, a page is still in the page cache, and the next
 //! visit maps it again in about a microsecond.
 
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::index::Index;
@@ -45,15 +47,46 @@ fn file_pages() -> Option<u64> {
     text.split(' ').nth(2)?.parse().ok()
 }
 
+/// Where a file is mapped.
+#[derive(Clone, Copy)]
+pub(super) struct Map {
+    address: usize,
+    bytes: usize,
+}
+
+impl Map {
+    /// The one map of a file in this process; LMDB does not tell where it is.
+    pub(super) fn of(file: &File) -> Option<Map> {
+        let inode = file.metadata().ok()?.ino();
+        let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+        maps.lines().find_map(|line| Map::parse(line, inode))
+    }
+
+    /// A line is `from-to permissions offset device inode path`.
+    fn parse(line: &str, inode: u64) -> Option<Map> {
+        let mut fields = line.split_ascii_whitespace();
+        let (from, to) = fields.next()?.split_once('-')?;
+        let shared = fields.next()?.ends_with('s');
+        let offset = fields.next()?;
+        let same = fields.nth(1)?.parse() == Ok(inode);
+        if !shared || !same || offset.bytes().any(|digit| digit != b'0') {
+            return None;
+        }
+        let address = usize::from_str_radix(from, 16).ok()?;
+        Some(Map { address, bytes: usize::from_str_radix(to, 16).ok()? - address })
+    }
+}
+
 /// Gives the mapped pages of the index back. They are read again from the page cache when needed.
 pub(super) fn give_back(index: &Index) {
-    let info = index.env.info();
-    let bytes = (index.file_bytes() as usize).min(info.map_size);
-    // SAFETY: the map is a shared, read-only map of a file (no WRITE_MAP): its contents are the
-    // file's, so dropping pages loses nothing, also while another thread reads them. The range is
-    // inside the map, and `index` keeps the environment, and so the map, alive.
+    let Some(map) = index.map else { return };
+    let bytes = (index.file_bytes() as usize).min(map.bytes);
+    let address = std::ptr::with_exposed_provenance_mut(map.address);
+    // SAFETY: the range is the map of the index's file, looked up when it was opened; `index`
+    // keeps the environment, and so the map, alive. It is shared and only read (no WRITE_MAP): its
+    // contents are the file's, so dropping pages loses nothing, also while another thread reads.
     let result =
-        unsafe { rustix::mm::madvise(info.map_addr, bytes, rustix::mm::Advice::LinuxDontNeed) };
+        unsafe { rustix::mm::madvise(address, bytes, rustix::mm::Advice::LinuxDontNeed) };
     if let Err(e) = result {
         tracing::debug!("cannot give the index's pages back: {e}");
     }

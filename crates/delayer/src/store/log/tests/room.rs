@@ -93,3 +93,25 @@ fn index_over_its_map_is_refused_with_a_size_that_works() {
     let store = LogStore::open(&Options { map_bytes, ..small }).unwrap();
     assert_eq!(store.totals().unwrap().held, 5000);
 }
+
+/// Resident bytes of the map of the index.
+fn resident_bytes() -> u64 {
+    let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    let lines = maps.lines().skip_while(|line| !line.ends_with("/index.mdb"));
+    let rss = lines.skip(1).find_map(|line| line.strip_prefix("Rss:")).unwrap();
+    rss.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
+}
+
+#[test]
+fn pages_of_the_index_do_not_stay_resident() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let group: Vec<_> = (0..20_000).map(|i| message(i * 1000, 10)).collect();
+    insert(&store, &group);
+    let expected = read(&store);
+    let before = resident_bytes();
+    super::super::resident::give_back(&store.index().unwrap());
+    let after = resident_bytes();
+    assert!(before > 500_000 && after < 100_000, "{before} bytes, then {after}");
+    assert_eq!(read(&store), expected);
+}
