@@ -6,8 +6,9 @@
 //! is read ends the process with SIGBUS, as with every memory map.
 //!
 //! Reading order: [`record`] and [`index`] (bytes), [`data`], [`write`](self::write) (what happens
-//! in which order), [`read`], [`room`], [`directory`].
+//! in which order), [`read`], [`room`] and [`blocks`], [`directory`].
 
+mod blocks;
 mod data;
 mod directory;
 mod index;
@@ -25,6 +26,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use super::{Applied, Batch, Changes, OpenError, Store, StoreError, Totals};
 use crate::message::{Entry, Held, Key, Millis};
+use blocks::Blocks;
 use data::Data;
 use index::Index;
 
@@ -55,6 +57,7 @@ struct Writer {
     failed: Option<String>,
     /// Whether something was written since the last `tidy`.
     applied: bool,
+    blocks: Blocks,
     /// The directory's.
     _lock: Box<dyn Any + Send>,
 }

@@ -13,6 +13,7 @@ use heed::{Env, EnvFlags, EnvOpenOptions, WithoutTls};
 use store::vfs::disk::Disk;
 use store::vfs::{Lock, Vfs};
 
+use super::blocks::Blocks;
 use super::data::Data;
 use super::index::Index;
 use super::room::map_bytes;
@@ -83,7 +84,8 @@ impl LmdbStore {
         data: Data,
         lock: Box<dyn Any + Send>,
     ) -> LmdbStore {
-        let writer = Writer { failed: None, applied: false, _lock: lock };
+        let writer =
+            Writer { failed: None, applied: false, blocks: Blocks::default(), _lock: lock };
         LmdbStore { dir, map_bytes, index, data, writer: std::sync::Mutex::new(writer) }
     }
 }

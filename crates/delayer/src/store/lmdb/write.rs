@@ -14,6 +14,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use heed::MdbError;
+use rustix::io::Errno;
 
 use super::index::{Index, Shifts, number};
 use super::room::{data_bytes, index_bytes};
@@ -38,6 +39,8 @@ const SLICE: Duration = Duration::from_millis(10);
 pub(super) enum Fault {
     /// There is no room, nothing was changed.
     Full(String),
+    /// EIO: the disk fails, or it is full; see [`super::blocks`]. Nothing was changed.
+    CutShort(String),
     /// Anything else.
     Failed(String),
 }
@@ -54,6 +57,9 @@ impl From<heed::Error> for Fault {
             {
                 Fault::Full(format!("the disk: {error}"))
             }
+            heed::Error::Io(e) if e.raw_os_error() == Some(Errno::IO.raw_os_error()) => {
+                Fault::CutShort(error.to_string())
+            }
             _ => Fault::Failed(error.to_string()),
         }
     }
@@ -65,15 +71,15 @@ impl LmdbStore {
         let mut writer = self.writer();
         writer.usable(self)?;
         writer.applied = true;
-        let mut outcome = self.transact(changes);
+        let mut outcome = self.transact_with_room(&mut writer, changes);
         if let Err(Fault::Full(_)) = outcome {
             // Garbage may be what fills it, and what was removed last is free one commit later.
-            outcome = self.reclaim().and_then(|()| self.transact(changes));
+            outcome = self.reclaim().and_then(|()| self.transact_with_room(&mut writer, changes));
         }
         let applied = outcome.map_err(|fault| writer.fail(self, fault))?;
         if applied.removed > 0 && self.is_short() {
             // What was asked for is done: a lack of room now is none of the caller's trouble.
-            match self.collect_all() {
+            match self.collect_all().map_err(|fault| self.judge(fault)) {
                 Ok(()) | Err(Fault::Full(_)) => {}
                 Err(fault) => return Err(writer.fail(self, fault)),
             }
@@ -95,7 +101,7 @@ impl LmdbStore {
             return Ok(false);
         }
         while left > 0 {
-            match self.collect_slice() {
+            match self.collect_slice().map_err(|fault| self.judge(fault)) {
                 Ok(count) => left = left.saturating_sub(count as u64),
                 Err(Fault::Full(_)) => return Ok(false),
                 Err(fault) => return Err(writer.fail(self, fault)),
@@ -105,6 +111,17 @@ impl LmdbStore {
             }
         }
         Ok(left > 0)
+    }
+
+    fn transact_with_room(
+        &self,
+        writer: &mut Writer,
+        changes: &Changes<'_>,
+    ) -> Result<Applied, Fault> {
+        if !changes.insert.is_empty() {
+            writer.blocks.keep(self, changes.insert)?;
+        }
+        self.transact(changes).map_err(|fault| self.judge(fault))
     }
 
     /// Both transactions of some changes.
@@ -241,7 +258,7 @@ impl Writer {
     fn fail(&mut self, store: &LmdbStore, fault: Fault) -> StoreError {
         match fault {
             Fault::Full(reason) => StoreError::Full(reason),
-            Fault::Failed(reason) => {
+            Fault::CutShort(reason) | Fault::Failed(reason) => {
                 let error = store.broken(&reason);
                 self.failed = Some(reason);
                 error

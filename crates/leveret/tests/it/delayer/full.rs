@@ -16,11 +16,12 @@ stories! {
     brokers: [],
     disks: [
         a_full_map_stops_reading_until_there_is_room,
+        a_full_disk_stops_reading_until_there_is_room,
         a_failing_disk_ends_the_process,
         a_failing_sync_ends_the_process,
         two_delayers_cannot_share_a_directory
     ],
-    home: [a_larger_map_makes_room, a_full_disk_stops_reading_until_there_is_room],
+    home: [a_larger_map_makes_room],
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
