@@ -61,11 +61,10 @@ fn keep(kept_end: &mut u64, env: &Env<WithoutTls>, used: Use, bytes: u64) -> Res
     let info = env.info();
     let end = (info.last_page_number as u64 + 1) * page;
     let map_bytes = info.map_size as u64;
-    // Pages that were freed are good for it too, if there are plenty: they may lie scattered.
-    if (bytes + KEPT_BYTES) * 2 <= end.saturating_sub(used.bytes) {
-        return Ok(());
-    }
-    let needed = (KEPT_BYTES + bytes + bytes / 4).min(map_bytes.saturating_sub(end));
+    // Pages that were freed are good for it too, half of them: they may lie scattered.
+    let inside = end.saturating_sub(used.bytes) / 2;
+    let needed = (KEPT_BYTES + bytes + bytes / 4).saturating_sub(inside);
+    let needed = needed.min(map_bytes.saturating_sub(end));
     if *kept_end >= end + needed || needed == 0 {
         return Ok(());
     }
