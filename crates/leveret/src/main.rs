@@ -21,21 +21,24 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Number of mimalloc's option `purge_delay`, which its bindings do not name (`mimalloc.h`).
 const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
 
-/// Freed memory goes back to the system after a millisecond instead of a second: the store's chunks
-/// are recycled, so what is freed is not wanted again soon.
+/// The broker's freed memory goes back to the system after a millisecond instead of a second: its
+/// store's chunks are recycled, so what is freed is not wanted again soon. A delayer alone frees and
+/// wants a group of messages many times a second.
 fn return_memory_early() {
     // SAFETY: sets one integer of the allocator; no other thread runs yet.
     unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, 1) };
+}
+
+fn main() -> ExitCode {
     service::machine::release_memory_by(|force| {
         // SAFETY: may be called at any time by any thread; frees what nobody uses.
         unsafe { libmimalloc_sys::mi_collect(force) };
     });
-}
-
-fn main() -> ExitCode {
-    return_memory_early();
     let exit = match command::read(std::env::args_os()) {
-        Ok(Command::Serve(given)) => serve::run(given),
+        Ok(Command::Serve(given)) => {
+            return_memory_early();
+            serve::run(given)
+        }
         Ok(Command::Delayer(given)) => alone::run(given),
         Err(Answer::Clap(answer)) => {
             // Help and version go to stdout and are no failure.
