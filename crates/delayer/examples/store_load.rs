@@ -4,8 +4,10 @@
 //! - `hold`: COUNT messages of 2 KiB, then opened again, with the resident memory throughout.
 //! - `spike`: COUNT messages of 5 KB, half of them out, then 40 KB ones in: must not get slower.
 //!
+//! - `groups`: COUNT messages of 2 KiB, 100 with each change.
+//!
 //! With `uniform` behind COUNT delays are spread over 48 hours instead of MailerQ's retry times,
-//! with `ids` each message has a `message-id`.
+//! with `ids` each message has a `message-id`, with `serial` files are synced one after the other.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -23,6 +25,7 @@ struct Load {
     dir: PathBuf,
     uniform: bool,
     ids: bool,
+    serial: bool,
     made: u64,
     now_ms: u64,
 }
@@ -55,7 +58,11 @@ impl Load {
     }
 
     fn open(&self) -> LogStore {
-        LogStore::open(&Options::new(&self.dir)).expect("the directory can be used")
+        let mut options = Options::new(&self.dir);
+        if self.serial {
+            options.syncs_at_once = 1;
+        }
+        LogStore::open(&options).expect("the directory can be used")
     }
 }
 
@@ -191,6 +198,15 @@ fn spike(load: &mut Load, count: u64) {
     println!("{:?}", store.totals().expect("it can be counted"));
 }
 
+fn groups(load: &mut Load, count: u64) {
+    let store = load.open();
+    measured("in by groups of 100", count, || {
+        for _ in 0..count / 100 {
+            apply(&store, &load.messages(100, 2048), &[]);
+        }
+    });
+}
+
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let what = arguments.next().unwrap_or_default();
@@ -198,12 +214,19 @@ fn main() {
     let count = arguments.next().and_then(|count| count.parse().ok()).unwrap_or(1_000_000);
     let rest: Vec<String> = arguments.collect();
     let has = |word: &str| rest.iter().any(|other| other == word);
-    let mut load =
-        Load { dir, uniform: has("uniform"), ids: has("ids"), made: 0, now_ms: START_MS };
+    let mut load = Load {
+        dir,
+        uniform: has("uniform"),
+        ids: has("ids"),
+        serial: has("serial"),
+        made: 0,
+        now_ms: START_MS,
+    };
     match what.as_str() {
         "churn" => churn(&mut load, count),
         "hold" => hold(&mut load, count),
         "spike" => spike(&mut load, count),
-        other => eprintln!("churn, hold or spike, not {other:?}"),
+        "groups" => groups(&mut load, count),
+        other => eprintln!("churn, hold, spike or groups, not {other:?}"),
     }
 }

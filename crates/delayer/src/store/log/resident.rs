@@ -85,8 +85,7 @@ pub(super) fn give_back(index: &Index) {
     // SAFETY: the range is the map of the index's file, looked up when it was opened; `index`
     // keeps the environment, and so the map, alive. It is shared and only read (no WRITE_MAP): its
     // contents are the file's, so dropping pages loses nothing, also while another thread reads.
-    let result =
-        unsafe { rustix::mm::madvise(address, bytes, rustix::mm::Advice::LinuxDontNeed) };
+    let result = unsafe { rustix::mm::madvise(address, bytes, rustix::mm::Advice::LinuxDontNeed) };
     if let Err(e) = result {
         tracing::debug!("cannot give the index's pages back: {e}");
     }
