@@ -40,6 +40,7 @@ const SCENARIOS: &[Scenario] = &[
     ("store", store),
     ("store-uniform", store_uniform),
     ("revive", revive),
+    ("revive-uniform", revive_uniform),
     ("punctual", punctual),
     ("memory", memory),
 ];
@@ -154,18 +155,26 @@ fn stored(bench: &Bench, due: Due) -> Result<String> {
     bench.timed(&broker, &["--mode=delay"], "amqpdelayer_stored_total", count)
 }
 
-/// Messages that are all due are published.
+/// Messages that are all due are published; they were due in whole seconds, as timestamps are.
 fn revive(bench: &Bench) -> Result<String> {
+    revived(bench, |from_ms| Due::Seconds { from_ms, span_s: 10 })
+}
+
+/// The same with times that have nothing to do with the order of arrival, the worst for an index.
+fn revive_uniform(bench: &Bench) -> Result<String> {
+    revived(bench, |from_ms| Due::Spread { from_ms, span_ms: 10_000 })
+}
+
+fn revived(bench: &Bench, due: fn(u64) -> Due) -> Result<String> {
     let broker = bench.broker()?;
     let count = bench.options.messages;
     // Far enough away that none is due before the last is stored.
     let due_ms = unix_ms() + 20_000 + count / 10;
-    broker.fill(count, BODY_BYTES, Due::Spread { from_ms: due_ms, span_ms: 1_000 })?;
+    broker.fill(count, BODY_BYTES, due(due_ms))?;
     bench.timed(&broker, &["--mode=delay"], "amqpdelayer_stored_total", count)?;
-    if unix_ms() > due_ms {
-        bail!("storing took so long that messages were due; use fewer --messages");
-    }
-    std::thread::sleep(Duration::from_millis(due_ms + 1_500 - unix_ms()));
+    let wait = (due_ms + 10_500).checked_sub(unix_ms()).filter(|wait| *wait > 10_500);
+    let wait = wait.context("storing took so long that messages were due; use fewer --messages")?;
+    std::thread::sleep(Duration::from_millis(wait));
     bench.timed(&broker, &["--mode=revive"], "amqpdelayer_revived_total", count)
 }
 

@@ -35,7 +35,7 @@ cargo xtask COMMAND
                            measures the load generator's scenarios and prints a Markdown table
   bench-delayer [--only NAME,…] [--messages N] [--memory-messages N] [--engine log|lmdb] [--dir DIR]
                            measures the delayer with Leveret as its broker; NAME is one of store,
-                           store-uniform, revive, punctual, memory (which needs 45 GB of disk)
+                           store-uniform, revive, revive-uniform, punctual, memory (which needs 45 GB of disk)
 ";
 
 fn main() -> ExitCode {

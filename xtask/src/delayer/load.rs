@@ -25,6 +25,8 @@ const RETRIES_MS: [u64; 7] =
 pub(super) enum Due {
     /// At random within the span.
     Spread { from_ms: u64, span_ms: u64 },
+    /// At random, in whole seconds, as timestamps are.
+    Seconds { from_ms: u64, span_s: u64 },
     /// After one of MailerQ's default retry intervals.
     Retries,
     /// One after the other at equal distances.
@@ -79,6 +81,7 @@ impl Broker {
                     random ^= random << 17;
                     let at = match due {
                         Due::Spread { from_ms, span_ms } => from_ms + random % span_ms,
+                        Due::Seconds { from_ms, span_s } => from_ms + random % span_s * 1000,
                         Due::Retries => {
                             unix_ms() + RETRIES_MS[(random % RETRIES_MS.len() as u64) as usize]
                         }
