@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use super::model::Random;
 use super::{Place, all, apply, message};
@@ -22,16 +23,18 @@ pub(crate) fn a_killed_process_keeps_what_it_acknowledged(place: &Place) {
         child(&*(place.open)(&address).unwrap());
     }
     let mut random = Random::seeded();
-    let (rounds, groups) = if place.slow { (3, 6) } else { (12, 40) };
+    let (rounds, groups) = if place.slow { (3, 6) } else { (16, 30) };
     for round in 0..rounds {
-        let last = story(place, 1 + random.below(groups));
+        let moment = Duration::from_micros(random.below(10_000));
+        let last = story(place, 1 + random.below(groups), moment);
         let store = place.open();
         check(&*store, last, place.atomic, round);
     }
 }
 
-/// Runs a child until it has acknowledged so many groups, and some more; the last one.
-fn story(place: &Place, groups: u64) -> u64 {
+/// Runs a child until it has acknowledged so many groups, and for a moment longer, so that it ends
+/// anywhere in the next ones; the last one that it acknowledged.
+fn story(place: &Place, groups: u64, moment: Duration) -> u64 {
     let (_, test) = place.test.split_once("::").unwrap();
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture"])
@@ -46,6 +49,10 @@ fn story(place: &Place, groups: u64) -> u64 {
         let Some((_, number)) = line.split_once("durable ") else { continue };
         last = number.parse().unwrap();
         if last == groups {
+            let from = Instant::now();
+            while from.elapsed() < moment {
+                std::thread::yield_now();
+            }
             child.kill().unwrap();
         }
     }

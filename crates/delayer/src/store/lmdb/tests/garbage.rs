@@ -82,6 +82,53 @@ fn garbage_makes_room_when_there_is_none() {
 }
 
 #[test]
+fn garbage_makes_room_for_a_large_group() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = opened(dir.path(), 40 * MIB).unwrap();
+    // More than half of what inserts may use, and not so much that garbage is removed at once.
+    let half = group(220, 100_000);
+    for _ in 0..4 {
+        let arrived = insert(&store, &half);
+        assert_eq!(keys(&store), arrived);
+        assert_eq!(remove(&store, &arrived), 220);
+        assert_eq!(counts(&store), (220, 220));
+    }
+}
+
+#[test]
+fn an_index_full_of_small_messages_can_be_emptied() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = opened(dir.path(), 2 * MIB).unwrap();
+    for round in 0..2 {
+        let mut all = Vec::new();
+        let full = (0..1000).any(|n| {
+            // Far apart, so that a removal touches as many pages as can be.
+            let mut group = group(50, 0);
+            for new in &mut group {
+                new.due_ms = (new.due_ms * 7919 + n * 104_729) % 100_003 * 60_000;
+                new.stored_ms = new.due_ms;
+                new.message_id = new.due_ms.to_be_bytes().to_vec();
+            }
+            match store.apply(&Changes { insert: &group, ..Changes::default() }) {
+                Ok(applied) => all.extend(applied.inserted),
+                Err(StoreError::Full(_)) => return true,
+                Err(other) => panic!("{other}"),
+            }
+            false
+        });
+        assert!(full && all.len() > 1000, "{} messages", all.len());
+        if round == 0 {
+            for keys in all.chunks(70) {
+                assert_eq!(remove(&store, keys), keys.len() as u64);
+            }
+        } else {
+            assert_eq!(remove(&store, &all), all.len() as u64, "in one go");
+        }
+        assert_eq!(keys(&store), []);
+    }
+}
+
+#[test]
 fn a_message_that_never_fits_is_told_so() {
     let dir = tempfile::tempdir().unwrap();
     let store = opened(dir.path(), 8 * MIB).unwrap();
