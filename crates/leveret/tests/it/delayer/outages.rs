@@ -7,6 +7,7 @@ use amqp::method::{ConnectionBlocked, ConnectionUnblocked};
 use super::parcel::{Parcel, now_ms};
 use super::peers;
 use super::world::{BrokerKind, Place, StoreKind, at};
+use crate::broker::Broker;
 use crate::client::login::Login;
 use crate::server::eventually;
 use crate::tls::{self, Authority};
@@ -26,6 +27,7 @@ stories! {
         a_wrong_password_is_told_and_tried_again,
         the_next_address_of_a_list_is_tried,
         brokers_are_reached_by_tls,
+        virtual_hosts_have_names,
         cut_connections_lose_nothing
     ],
 }
@@ -143,6 +145,17 @@ fn brokers_are_reached_by_tls(place: Place) {
     w.delayer.expect_log(&["WARN", "certificate"]);
     let health = w.delayer.expect_health(503);
     assert!(health.contains("certificate"), "{health}");
+}
+
+fn virtual_hosts_have_names(place: Place) {
+    let broker = Broker::with(&["--default-vhost", "a/b c"]);
+    let login = Login { vhost: "a/b c", ..Login::default() };
+    let mut w = at(place).beside(broker, login).prepare();
+    let address = format!("amqp://guest:guest@{}/a%2Fb%20c", w.broker.amqp());
+    w.delayer.set("rabbitmq-address", address);
+    w.delayer.launch();
+    let parcel = w.publish(w.message("m").due_in(SOON));
+    w.expect(&parcel);
 }
 
 fn cut_connections_lose_nothing(place: Place) {
