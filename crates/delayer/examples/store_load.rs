@@ -138,7 +138,14 @@ fn churn(load: &mut Load, count: u64) {
 }
 
 fn hold(load: &mut Load, count: u64) {
+    let start = Instant::now();
     let store = load.open();
+    let held = store.totals().expect("it can be counted").held;
+    let first = heads(&store, 1000).len();
+    println!(
+        "opened with {held} messages and loaded the first {first} in {:.0} ms",
+        start.elapsed().as_secs_f64() * 1e3
+    );
     let mut peak = 0;
     measured("in", count, || {
         for _ in 0..count / 1000 {
