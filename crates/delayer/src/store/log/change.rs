@@ -27,8 +27,6 @@ pub(super) struct Change<'i> {
     pub(super) segments: HashMap<u32, Segment>,
     due_minutes: BTreeMap<u64, i64>,
     stored_minutes: BTreeMap<u64, i64>,
-    /// Keys that were searched, for [`super::resident`].
-    pub(super) visits: u64,
 }
 
 impl<'i> Change<'i> {
@@ -45,7 +43,6 @@ impl<'i> Change<'i> {
             segments: HashMap::new(),
             due_minutes: BTreeMap::new(),
             stored_minutes: BTreeMap::new(),
-            visits: 0,
         })
     }
 
@@ -100,7 +97,7 @@ impl<'i> Change<'i> {
 
     /// A message's record has been copied to another place.
     pub(super) fn relocate(&mut self, key: Key, from: &Place, to: Place) -> heed::Result<()> {
-        self.visits += 1;
+        self.index.visited(1);
         self.index.due.put(&mut self.txn, &key.to_bytes(), to.to_bytes().as_slice())?;
         self.leave(from);
         self.enter(&to);
@@ -125,14 +122,14 @@ impl<'i> Change<'i> {
         self.txn.commit()?;
         let mut segments = self.segments;
         segments.retain(|id, _| !dead.contains(id));
-        Ok(Outcome { state: self.state, segments, dead, visits: self.visits })
+        Ok(Outcome { state: self.state, segments, dead })
     }
 
     fn put(&mut self, key: Key, place: &Place) -> heed::Result<()> {
-        self.visits += 1;
+        self.index.visited(1);
         self.index.due.put(&mut self.txn, &key.to_bytes(), place.to_bytes().as_slice())?;
         if let Some(id) = place.id {
-            self.visits += 1;
+            self.index.visited(1);
             let due = key.due_ms.to_be_bytes();
             self.index.ids.put(&mut self.txn, &index::id_key(key.seq, id.hash), &due)?;
         }
@@ -140,11 +137,11 @@ impl<'i> Change<'i> {
     }
 
     fn take(&mut self, key: Key) -> heed::Result<Option<Place>> {
-        self.visits += 1;
+        self.index.visited(1);
         let Some(place) = self.index.place(&self.txn, key)? else { return Ok(None) };
         self.index.due.delete(&mut self.txn, &key.to_bytes())?;
         if let Some(id) = place.id {
-            self.visits += 1;
+            self.index.visited(1);
             self.index.ids.delete(&mut self.txn, &index::id_key(key.seq, id.hash))?;
         }
         Ok(Some(place))
@@ -172,7 +169,6 @@ pub(super) struct Outcome {
     pub(super) segments: HashMap<u32, Segment>,
     /// Segments that are no longer in the index: their files can go.
     pub(super) dead: Vec<u32>,
-    pub(super) visits: u64,
 }
 
 /// Adds to counts per minute; none is kept at zero.

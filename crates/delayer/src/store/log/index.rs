@@ -7,7 +7,7 @@ use std::path::Path;
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, RoTxn, RwTxn, WithoutTls};
 
-use super::resident;
+use super::resident::Resident;
 use crate::message::{Key, Millis};
 use crate::store::StoreError;
 
@@ -38,8 +38,7 @@ pub(super) struct Index {
     pub(super) segments: Db,
     /// [`State`], under one name.
     pub(super) meta: Db,
-    /// Where the file is mapped, when the system says so.
-    pub(super) map: Option<resident::Map>,
+    resident: Resident,
 }
 
 /// The numbers that belong to no message.
@@ -220,8 +219,8 @@ impl Index {
             Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit(dbs))
         })?;
         let [due, ids, moved, due_minutes, stored_minutes, segments, meta] = dbs.unwrap_commit();
-        let map = resident::Map::of(&env.try_clone_inner_file()?);
-        Ok(Index { env, due, ids, moved, due_minutes, stored_minutes, segments, meta, map })
+        let resident = Resident::of(&env.try_clone_inner_file()?);
+        Ok(Index { env, due, ids, moved, due_minutes, stored_minutes, segments, meta, resident })
     }
 
     pub(super) fn state(&self, txn: &RoTxn<'_>) -> heed::Result<Option<State>> {
@@ -303,6 +302,16 @@ impl Index {
     }
 
     /// Bytes of the file up to its last page, free ones included.
+    /// Says that so many keys were searched; see [`super::resident`].
+    pub(super) fn visited(&self, visits: u64) {
+        self.resident.visited(visits, || self.file_bytes());
+    }
+
+    /// Gives the mapped pages back.
+    pub(super) fn give_back(&self) {
+        self.resident.give_back(self.file_bytes());
+    }
+
     pub(super) fn file_bytes(&self) -> u64 {
         (self.env.info().last_page_number as u64 + 1) * PAGE
     }

@@ -11,7 +11,6 @@ use ::store::vfs::{Lock, Open, Vfs};
 use super::group::{Stream, Streams};
 use super::index::{self, Index, State};
 use super::lifetime::CLASSES;
-use super::resident::Resident;
 use super::segment::{self, Files, Segment};
 use super::writer::Writer;
 use super::{LogStore, Options, shrink};
@@ -51,7 +50,6 @@ pub(super) fn open(options: &Options) -> Result<LogStore, OpenError> {
         writer: Mutex::new(writer),
         index: RwLock::new(Some(index)),
         files,
-        resident: Resident::default(),
         options,
         _lock: Mutex::new(lock),
     })

@@ -6,7 +6,6 @@ use std::ops::Bound;
 use super::LogStore;
 use super::index::{Id, Index, Place, Reading, store_error};
 use super::record::{self, HEAD, Head, front_parts};
-use super::resident;
 use super::segment::read_full;
 use crate::message::{Entry, Held, Key, Millis};
 use crate::store::{Batch, StoreError};
@@ -130,7 +129,7 @@ impl LogStore {
             Ok((found, next))
         };
         let scanned = scan().map_err(store_error)?;
-        self.resident.visited(&index, scanned.0.len() as u64 / 16 + 1);
+        index.visited(scanned.0.len() as u64 / 16 + 1);
         Ok(scanned)
     }
 
@@ -147,7 +146,7 @@ impl LogStore {
             named.collect::<heed::Result<Vec<Found>>>()
         };
         let found = scan().map_err(store_error)?;
-        self.resident.visited(&index, resident::VISITS_PER_LOOK);
+        index.visited(256);
         Ok(found)
     }
 
@@ -155,7 +154,7 @@ impl LogStore {
     fn locate(&self, key: Key) -> Result<Option<Place>, StoreError> {
         let index = self.index()?;
         let place = locate_in(&index, &|txn| index.place(txn, key))?;
-        self.resident.visited(&index, 1);
+        index.visited(1);
         Ok(place)
     }
 

@@ -9,34 +9,57 @@ use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::index::Index;
-
 /// Mapped pages of files that may be resident above what there was after they were given back last.
 const PAGES_MAX: u64 = (48 << 20) / 4096;
 
 /// A visit maps at most 16 pages (the kernel's fault-around) of each level that is not resident, so
 /// this many cannot go far past the limit.
-pub(super) const VISITS_PER_LOOK: u64 = 256;
+const VISITS_PER_LOOK: u64 = 128;
 
-/// Counts visits, and looks at the process now and then.
+/// Counts visits, and looks at the process now and then, in the middle of a large change as well.
 #[derive(Default)]
 pub(super) struct Resident {
+    /// Where the file is mapped, when the system says so.
+    map: Option<Map>,
     visits: AtomicU64,
     /// Resident pages of files when they were given back last.
     base: AtomicU64,
 }
 
 impl Resident {
-    /// Says that so many keys were searched, and gives pages back when too many are resident.
-    pub(super) fn visited(&self, index: &Index, visits: u64) {
+    /// For the map of a file.
+    pub(super) fn of(file: &File) -> Resident {
+        Resident { map: Map::of(file), ..Resident::default() }
+    }
+
+    /// Says that so many keys were searched in a file of `bytes`, and gives pages back when too many
+    /// are resident.
+    pub(super) fn visited(&self, visits: u64, bytes: impl Fn() -> u64) {
         if self.visits.fetch_add(visits, Ordering::Relaxed) + visits < VISITS_PER_LOOK {
             return;
         }
         self.visits.store(0, Ordering::Relaxed);
         let Some(pages) = file_pages() else { return };
         if pages > self.base.load(Ordering::Relaxed) + PAGES_MAX {
-            give_back(index);
+            self.give_back(bytes());
             self.base.store(file_pages().unwrap_or(pages), Ordering::Relaxed);
+        }
+    }
+
+    /// Gives the mapped pages of the index back. They are read again from the page cache when
+    /// needed.
+    pub(super) fn give_back(&self, bytes: u64) {
+        let Some(map) = self.map else { return };
+        let bytes = (bytes as usize).min(map.bytes);
+        let address = std::ptr::with_exposed_provenance_mut(map.address);
+        // SAFETY: the range is the map of the index's file, looked up when it was opened; the index
+        // that owns this keeps the environment, and so the map, alive. It is shared and only read
+        // (no WRITE_MAP): its contents are the file's, so dropping pages loses nothing, also while
+        // another thread reads or a transaction is under way.
+        let result =
+            unsafe { rustix::mm::madvise(address, bytes, rustix::mm::Advice::LinuxDontNeed) };
+        if let Err(e) = result {
+            tracing::debug!("cannot give the index's pages back: {e}");
         }
     }
 }
@@ -49,14 +72,14 @@ fn file_pages() -> Option<u64> {
 
 /// Where a file is mapped.
 #[derive(Clone, Copy)]
-pub(super) struct Map {
+struct Map {
     address: usize,
     bytes: usize,
 }
 
 impl Map {
     /// The one map of a file in this process; LMDB does not tell where it is.
-    pub(super) fn of(file: &File) -> Option<Map> {
+    fn of(file: &File) -> Option<Map> {
         let inode = file.metadata().ok()?.ino();
         let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
         maps.lines().find_map(|line| Map::parse(line, inode))
@@ -74,19 +97,5 @@ impl Map {
         }
         let address = usize::from_str_radix(from, 16).ok()?;
         Some(Map { address, bytes: usize::from_str_radix(to, 16).ok()? - address })
-    }
-}
-
-/// Gives the mapped pages of the index back. They are read again from the page cache when needed.
-pub(super) fn give_back(index: &Index) {
-    let Some(map) = index.map else { return };
-    let bytes = (index.file_bytes() as usize).min(map.bytes);
-    let address = std::ptr::with_exposed_provenance_mut(map.address);
-    // SAFETY: the range is the map of the index's file, looked up when it was opened; `index`
-    // keeps the environment, and so the map, alive. It is shared and only read (no WRITE_MAP): its
-    // contents are the file's, so dropping pages loses nothing, also while another thread reads.
-    let result = unsafe { rustix::mm::madvise(address, bytes, rustix::mm::Advice::LinuxDontNeed) };
-    if let Err(e) = result {
-        tracing::debug!("cannot give the index's pages back: {e}");
     }
 }

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use heed::CompactionOption;
 
+use super::LogStore;
 use super::index::{self, Index, store_error};
 use super::writer::Writer;
-use super::{LogStore, resident};
 use crate::message::Millis;
 use crate::store::StoreError;
 
@@ -89,7 +89,7 @@ fn copy(index: &Index, to: &Path) -> heed::Result<()> {
     std::thread::scope(|scope| {
         scope.spawn(move || {
             while waiting.recv_timeout(GIVE_BACK) == Err(RecvTimeoutError::Timeout) {
-                resident::give_back(index);
+                index.give_back();
             }
         });
         let copied = index.env.copy_to_path(to, CompactionOption::Enabled);

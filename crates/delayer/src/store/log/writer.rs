@@ -23,7 +23,6 @@ pub(super) struct Writer {
     /// Why nothing is written any more.
     broken: Option<String>,
     reserve: Reserve,
-    visits: u64,
     spare: Buffers,
     pub(super) relocation: Relocation,
     /// The index is not copied before then.
@@ -39,7 +38,6 @@ impl Writer {
             dead: Vec::new(),
             broken: None,
             reserve: Reserve::default(),
-            visits: 0,
             spare: Buffers::default(),
             relocation: Relocation::default(),
             no_shrink_before_ms: 0,
@@ -59,10 +57,6 @@ impl Writer {
     /// The index is another file now.
     pub(super) fn forget_reserve(&mut self) {
         self.reserve = Reserve::default();
-    }
-
-    pub(super) fn take_visits(&mut self) -> u64 {
-        std::mem::take(&mut self.visits)
     }
 
     /// See [`crate::store::Store::apply`].
@@ -164,7 +158,6 @@ impl Writer {
             self.segments.remove(id);
         }
         self.streams = tails;
-        self.visits += outcome.visits;
         self.dead.extend(outcome.dead);
         self.sweep(files);
     }

@@ -62,13 +62,22 @@ fn missing_segment_keeps_the_others_usable() {
 }
 
 #[test]
-fn damaged_segment_is_left_when_others_are_tidied() {
-    let (_dir, store, keys, path) = damaged(2000);
-    remove(&store, &keys[..1]);
-    remove(&store, &keys[2..]);
-    // Other messages close the segment.
-    let (later, store) = (NOW + 1000 * MINUTE, store);
-    while store.tidy(later).unwrap() {}
-    assert!(path.exists());
-    assert_eq!(store.totals().unwrap().held, 1);
+fn damaged_segment_is_left_when_others_are_moved() {
+    for is_damaged in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options { segment_bytes: 10_000, ..options(dir.path()) };
+        let store = LogStore::open(&options).unwrap();
+        let keys = insert(&store, &[1, 2, 3, 4].map(|_| message(MINUTE, 2000)));
+        remove(&store, &keys[1..]);
+        let path = segments(dir.path()).remove(0);
+        if is_damaged {
+            let mut bytes = fs::read(&path).unwrap();
+            bytes[1000] ^= 4;
+            fs::write(&path, bytes).unwrap();
+        }
+        while store.tidy(NOW + 1000 * MINUTE).unwrap() {}
+        assert_eq!(path.exists(), is_damaged);
+        assert_eq!(store.get(keys[0]).is_err(), is_damaged);
+        assert_eq!(store.totals().unwrap().held, 1);
+    }
 }

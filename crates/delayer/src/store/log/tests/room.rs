@@ -110,7 +110,7 @@ fn pages_of_the_index_do_not_stay_resident() {
     insert(&store, &group);
     let expected = read(&store);
     let before = resident_bytes();
-    super::super::resident::give_back(&store.index().unwrap());
+    store.index().unwrap().give_back();
     let after = resident_bytes();
     assert!(before > 500_000 && after < 100_000, "{before} bytes, then {after}");
     assert_eq!(read(&store), expected);
