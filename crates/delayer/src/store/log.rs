@@ -37,7 +37,6 @@ mod totals;
 mod writer;
 
 use index::Index;
-use resident::Resident;
 use segment::Files;
 use writer::Writer;
 
@@ -87,7 +86,6 @@ pub struct LogStore {
     /// Written to only while the index is replaced by a smaller copy; empty when that failed.
     index: RwLock<Option<Index>>,
     files: Files,
-    resident: Resident,
     options: Options,
     /// Bytes of all segments, for whoever counts while the writer is busy.
     log_bytes: AtomicU64,
@@ -130,7 +128,6 @@ impl Store for LogStore {
         let mut writer = self.writer();
         let index = self.index()?;
         let applied = writer.apply(&index, &self.files, &self.options, changes)?;
-        self.resident.visited(&index, writer.take_visits());
         self.log_bytes.store(writer.log_bytes(), Ordering::Relaxed);
         Ok(applied)
     }
@@ -141,7 +138,6 @@ impl Store for LogStore {
         let more = {
             let index = self.index()?;
             let more = writer.relocate(&index, &self.files, &self.options, now_ms);
-            self.resident.visited(&index, writer.take_visits());
             self.log_bytes.store(writer.log_bytes(), Ordering::Relaxed);
             match more {
                 // There will be room again; meanwhile nothing is lost.
