@@ -85,11 +85,9 @@ fn kills_while_storing_lose_nothing(place: Place) {
         w.delayer.metric("amqpdelayer_held_messages") as u64 >= all
             && w.delayer.metric("amqpdelayer_unacked_messages") == 0.0
     });
-    let held = w.delayer.metric("amqpdelayer_held_messages") as u64;
     assert!(now_ms() < due_ms, "the machine is too slow for this story");
-    assert!(held <= all + ROUNDS * QOS, "{held} are held, of {all}");
     let duplicates = w.expect_at_least(&parcels) as u64;
-    assert_eq!(duplicates, held - all);
+    assert!(duplicates <= ROUNDS * QOS, "{duplicates} came twice");
 }
 
 fn kills_while_reviving_lose_nothing(place: Place) {

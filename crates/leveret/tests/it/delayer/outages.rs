@@ -160,15 +160,20 @@ fn virtual_hosts_have_names(place: Place) {
 
 fn cut_connections_lose_nothing(place: Place) {
     let w = at(place).proxied().start();
-    let mut parcels: Vec<Parcel> = Vec::new();
+    let (mut parcels, mut cut): (Vec<Parcel>, usize) = (Vec::new(), 0);
     for round in 0..5 {
         let bodies = (0..100).map(|n| format!("{round}-{n}"));
         parcels.extend(w.publish_all(bodies.map(|body| w.message(body).due_in(SOON))));
         let received = f64::from(round * 100 + 30);
         eventually("some are read", || w.delayer.metric("amqpdelayer_received_total") >= received);
-        assert!(w.proxy().cut() > 0);
+        let reconnects = w.delayer.metric("amqpdelayer_reconnects_total");
+        cut += w.proxy().cut();
+        eventually("it is connected again", || {
+            w.delayer.metric("amqpdelayer_reconnects_total") > reconnects
+        });
         w.delayer.expect_health(200);
     }
+    assert!(cut >= 5, "only {cut} connections were cut");
     // Unacknowledged deliveries come again, and unconfirmed messages are published again.
     let duplicates = w.expect_at_least(&parcels);
     assert!(duplicates <= 5 * (1000 + 100), "{duplicates} came twice");
