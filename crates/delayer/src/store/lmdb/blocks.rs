@@ -15,8 +15,11 @@ use super::room::{Use, data_bytes, index_bytes};
 use super::write::Fault;
 use crate::message::NewMessage;
 
-/// Kept behind the end of each file, for removing.
+/// Wanted behind the end of each file, for removing.
 const KEPT_BYTES: u64 = 8 << 20;
+
+/// What removing needs at least.
+const KEPT_BYTES_MIN: u64 = 1 << 20;
 
 /// Set aside at a time when there is room, beyond what is needed.
 const STEP_BYTES: u64 = 24 << 20;
@@ -80,6 +83,11 @@ fn keep(kept_end: &mut u64, env: &Env<WithoutTls>, used: Use, bytes: u64) -> Res
             Err(Errno::NOSPC | Errno::DQUOT) => {}
             Err(error) => return Err(Fault::Failed(format!("cannot extend a file: {error}"))),
         }
+    }
+    // Then with every page that is free. If they lie too scattered the transaction is void.
+    let free = end.saturating_sub(used.bytes) + kept_end.saturating_sub(end);
+    if bytes + bytes / 4 + KEPT_BYTES_MIN <= free {
+        return Ok(());
     }
     Err(Fault::Full("no room on the disk".into()))
 }
