@@ -16,6 +16,7 @@ pub(crate) mod order;
 pub(crate) mod reader;
 
 use std::any::Any;
+use std::time::{Duration, Instant};
 
 use super::{Applied, Batch, Changes, OpenError, Store};
 use crate::message::{Entry, Held, Key, Message, Millis, NewMessage};
@@ -111,7 +112,27 @@ impl Place {
 
     /// Opens the store.
     pub(crate) fn open(&self) -> Box<dyn Store> {
-        (self.open)(&self.address).unwrap()
+        patiently(|| (self.open)(&self.address)).unwrap()
+    }
+
+    /// Opens the store with little room.
+    fn open_small(&self) -> Box<dyn Store> {
+        let (open, _) = self.small.unwrap();
+        patiently(|| open(&self.address)).unwrap()
+    }
+}
+
+/// Opens what was just closed. A test beside this one, in the same process, may start a child right
+/// now, which has all locks until it becomes another program.
+pub(crate) fn patiently<T>(open: impl Fn() -> Result<T, OpenError>) -> Result<T, OpenError> {
+    let from = Instant::now();
+    loop {
+        match open() {
+            Err(OpenError::Busy { .. }) if from.elapsed() < Duration::from_secs(10) => {
+                std::thread::yield_now();
+            }
+            outcome => return outcome,
+        }
     }
 }
 

@@ -30,9 +30,8 @@ fn fill(store: &dyn Store, from: u64, bytes: usize) -> u64 {
 }
 
 pub(crate) fn a_full_store_loses_nothing_and_can_be_emptied(place: &Place) {
-    let (open, bytes) = place.small.unwrap();
-    let open = || open(&place.address).unwrap();
-    let mut store = open();
+    let (_, bytes) = place.small.unwrap();
+    let mut store = place.open_small();
     let mut next = 1;
     for round in 0..4 {
         next = fill(&*store, next, bytes);
@@ -46,7 +45,7 @@ pub(crate) fn a_full_store_loses_nothing_and_can_be_emptied(place: &Place) {
         assert_eq!((now.held, now.held_bytes), (totals.held, totals.held_bytes));
         assert!(all(&*store) == before, "round {round}: nothing changed");
         drop(store);
-        store = open();
+        store = place.open_small();
         assert!(all(&*store) == before, "round {round}: nor after reopening");
 
         let keys: Vec<_> = before.iter().map(|held| held.key).collect();

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::model::Random;
-use super::{Place, all, apply, message};
+use super::{Place, all, apply, message, patiently};
 use crate::message::{Key, NewMessage};
 use crate::store::Store;
 
@@ -20,7 +20,7 @@ const GROUPS_HELD: usize = 5;
 
 pub(crate) fn a_killed_process_keeps_what_it_acknowledged(place: &Place) {
     if let Ok(address) = std::env::var(CHILD) {
-        child(&*(place.open)(&address).unwrap());
+        child(&*patiently(|| (place.open)(&address)).unwrap());
     }
     let mut random = Random::seeded();
     let (rounds, groups) = if place.slow { (3, 6) } else { (16, 30) };

@@ -8,17 +8,19 @@ use std::path::Path;
 
 use super::{LmdbStore, Options};
 use crate::message::{Key, Message, Millis, NewMessage};
-use crate::store::contract::{Place, suite};
+use crate::store::contract::{Place, patiently, suite};
 use crate::store::{Changes, OpenError, Store};
 
 const MIB: u64 = 1 << 20;
 
 fn sized(dir: &str, map_bytes: u64) -> Result<Box<dyn Store>, OpenError> {
-    opened(Path::new(dir), map_bytes).map(|store| Box::new(store) as Box<dyn Store>)
+    let options = Options { dir: Path::new(dir).to_owned(), map_bytes };
+    LmdbStore::open(&options).map(|store| Box::new(store) as Box<dyn Store>)
 }
 
 fn opened(dir: &Path, map_bytes: u64) -> Result<LmdbStore, OpenError> {
-    LmdbStore::open(&Options { dir: dir.to_owned(), map_bytes })
+    let options = Options { dir: dir.to_owned(), map_bytes };
+    patiently(|| LmdbStore::open(&options))
 }
 
 fn place() -> Place {
