@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use super::parcel::{Parcel, now_ms};
-use super::world::{Place, StoreKind, World, at};
+use super::world::{Place, Plan, StoreKind, World, at};
 use crate::server::eventually;
 
 stories! {
     everywhere: [kills_while_storing_lose_nothing, kills_while_reviving_lose_nothing],
     stores: [],
     brokers: [],
-    disks: [],
+    disks: [kills_while_returning_lose_nothing],
     home: [kills_during_everything_lose_nothing],
 }
 
@@ -39,13 +39,16 @@ impl Random {
 }
 
 fn world(place: Place) -> World {
+    plan(place).start()
+}
+
+fn plan(place: Place) -> Plan {
     at(place)
         .option("rabbitmq-qos", QOS)
         .option("storage-groupsize", 10)
         .option("rabbitmq-throttle", THROTTLE)
         .option("storage-batchsize", 5)
         .option("storage-timeout", "5ms")
-        .start()
 }
 
 /// So many messages, or fewer where the server of the tests is slow.
@@ -104,6 +107,23 @@ fn kills_while_reviving_lose_nothing(place: Place) {
     }
     let duplicates = w.expect_at_least(&parcels) as u64;
     assert!(duplicates <= ROUNDS * THROTTLE, "{duplicates} came twice");
+}
+
+fn kills_while_returning_lose_nothing(place: Place) {
+    let mut random = Random::new();
+    let mut w = plan(place).option("shutdown", "return").start();
+    let due_ms = now_ms() + 8000;
+    let messages = (0..1000_u64).map(|n| w.message(n.to_string()).due_at(due_ms));
+    let parcels = w.publish_all(messages.collect::<Vec<_>>());
+    w.expect_held(1000);
+    let returned = 1 + random.below(500) as u32;
+    w.delayer.ask_to_stop();
+    eventually("some are returned", || w.publisher.counts(&w.names.source).0 >= returned);
+    w.delayer.kill9();
+    w.delayer.launch();
+    assert!(now_ms() < due_ms, "the machine is too slow for this story");
+    let duplicates = w.expect_at_least(&parcels) as u64;
+    assert!(duplicates <= THROTTLE, "{duplicates} came twice");
 }
 
 fn kills_during_everything_lose_nothing(place: Place) {
