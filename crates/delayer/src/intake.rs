@@ -39,6 +39,8 @@ pub(crate) struct Intake {
     group: Vec<NewMessage>,
     tags: Vec<Tag>,
     opened: Option<Instant>,
+    /// Messages of one write; fewer while the storage is full, to use the room that is left.
+    write_max: usize,
     /// Bytes of `group`.
     bytes: usize,
     /// Bytes of the group that is being written.
@@ -58,6 +60,7 @@ impl Intake {
             group: Vec::new(),
             tags: Vec::new(),
             opened: None,
+            write_max: usize::MAX,
             bytes: 0,
             writing_bytes: 0,
             forwarding_bytes: 0,
@@ -147,9 +150,26 @@ impl Intake {
 
     /// Takes the open group, which may be several full ones if the disk was busy, to be written.
     pub(crate) fn take(&mut self) -> (Vec<NewMessage>, Vec<Tag>) {
-        self.opened = None;
-        self.writing_bytes = std::mem::take(&mut self.bytes);
-        (std::mem::take(&mut self.group), std::mem::take(&mut self.tags))
+        let count = self.group.len().min(self.write_max);
+        let left = (self.group.split_off(count), self.tags.split_off(count));
+        let taken =
+            (std::mem::replace(&mut self.group, left.0), std::mem::replace(&mut self.tags, left.1));
+        let before = self.bytes;
+        self.recount();
+        self.writing_bytes = before - self.bytes;
+        taken
+    }
+
+    /// The group was written, and larger ones may be.
+    pub(crate) fn had_room(&mut self) {
+        self.write_max = self.write_max.saturating_mul(2);
+    }
+
+    /// There was no room for a group of so many: half of it may have. Whether that is worth a try
+    /// at once.
+    pub(crate) fn had_no_room(&mut self, count: usize) -> bool {
+        self.write_max = (count / 2).max(1);
+        count > 1
     }
 
     /// The group is durable: its deliveries may be acknowledged.

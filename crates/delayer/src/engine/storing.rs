@@ -56,6 +56,7 @@ impl Engine {
             self.counters.stored += stored;
             self.counters.groups += 1;
             self.rates[0].add(stored, (self.now)());
+            self.intake.had_room();
             if self.full.take().is_some() {
                 tracing::info!("the storage has room again: reading goes on");
             }
@@ -67,14 +68,14 @@ impl Engine {
     }
 
     pub(super) fn not_applied(&mut self, write: Write, error: &StoreError) {
-        let at = Instant::now() + STORAGE_RETRY;
+        let now = Instant::now();
         let tags = self.writing.take().unwrap_or_default();
         let Write { insert, remove, reschedule } = write;
-        let stored = !insert.is_empty();
+        let count = insert.len();
         self.intake.not_written(insert, tags);
         self.revival.changes_failed(remove, reschedule);
         match error {
-            StoreError::Full(_) if stored => {
+            StoreError::Full(_) if count > 0 => {
                 if self.full.is_none() {
                     let why = format!(
                         "{error}; reading pauses, what is due goes on being published. Give it \
@@ -82,11 +83,14 @@ impl Engine {
                     );
                     self.trouble("full", why);
                 }
-                self.full = Some((error.to_string(), at));
+                // Half of the group may find room; a single message has to wait for some.
+                let wait =
+                    if self.intake.had_no_room(count) { Duration::ZERO } else { STORAGE_RETRY };
+                self.full = Some((error.to_string(), now + wait));
             }
             _ => {
                 self.trouble("storage", error.to_string());
-                self.away = Some(at);
+                self.away = Some(now + STORAGE_RETRY);
             }
         }
     }

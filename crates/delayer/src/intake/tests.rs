@@ -126,3 +126,23 @@ fn reading_stops_while_too_much_waits() {
     intake.forwarded(WAITING_BYTES_MAX / 2);
     assert!(!intake.is_full());
 }
+
+#[test]
+fn a_full_storage_is_offered_half_of_the_group() {
+    let mut intake = intake(HOUR);
+    arrive(&mut intake, 1..=6);
+    for expected in [vec![1, 2, 3, 4, 5, 6], vec![1, 2, 3], vec![1]] {
+        let (group, tags) = intake.take();
+        assert_eq!(names(&group), expected);
+        assert_eq!(intake.had_no_room(group.len()), group.len() > 1);
+        intake.not_written(group, tags);
+    }
+    for expected in [vec![1], vec![2, 3], vec![4, 5, 6]] {
+        let (group, tags) = intake.take();
+        assert_eq!(names(&group), expected);
+        intake.written(&tags);
+        intake.had_room();
+    }
+    assert_eq!(intake.acks.take(0), [(6, true)]);
+    assert!(!intake.is_waiting() && !intake.is_full());
+}

@@ -2,9 +2,9 @@
 //! the disk full halfway: LMDB takes a write that was cut short for a failing disk, and removing
 //! needs new pages as well.
 //!
-//! It may still happen, when large bodies find no adjoining pages or somebody else fills the disk.
-//! Then the transaction is void and another one may be tried, as a transaction of LMDB writes all
-//! of its pages anew.
+//! It may still happen, when large bodies find no adjoining pages. LMDB then says EIO, as it does for
+//! a failed sync, which is never tried again: the process ends, and nothing of the group was
+//! acknowledged.
 
 use heed::{Env, WithoutTls};
 use rustix::fs::FallocateFlags;
@@ -41,21 +41,6 @@ impl Blocks {
         let index = store.index_use(&*store.index.env.read_txn()?)?;
         keep(&mut self.data_end, &store.data.env, data, data_bytes)?;
         keep(&mut self.index_end, &store.index.env, index, index_bytes)
-    }
-}
-
-impl LmdbStore {
-    /// Whether a fault is that of a full disk.
-    pub(super) fn judge(&self, fault: Fault) -> Fault {
-        match fault {
-            Fault::CutShort(_) if self.disk_is_full() => Fault::Full("no room on the disk".into()),
-            fault => fault,
-        }
-    }
-
-    fn disk_is_full(&self) -> bool {
-        let disk = rustix::fs::statvfs(&self.dir);
-        disk.is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < KEPT_BYTES)
     }
 }
 

@@ -14,7 +14,6 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use heed::MdbError;
-use rustix::io::Errno;
 
 use super::index::{Index, Shifts, number};
 use super::room::{data_bytes, index_bytes};
@@ -39,9 +38,7 @@ const SLICE: Duration = Duration::from_millis(10);
 pub(super) enum Fault {
     /// There is no room, nothing was changed.
     Full(String),
-    /// EIO: the disk fails, or it is full; see [`super::blocks`]. Nothing was changed.
-    CutShort(String),
-    /// Anything else.
+    /// Anything else, a failed sync among it.
     Failed(String),
 }
 
@@ -56,9 +53,6 @@ impl From<heed::Error> for Fault {
                 ) =>
             {
                 Fault::Full(format!("the disk: {error}"))
-            }
-            heed::Error::Io(e) if e.raw_os_error() == Some(Errno::IO.raw_os_error()) => {
-                Fault::CutShort(error.to_string())
             }
             _ => Fault::Failed(error.to_string()),
         }
@@ -79,7 +73,7 @@ impl LmdbStore {
         let applied = outcome.map_err(|fault| writer.fail(self, fault))?;
         if applied.removed > 0 && self.is_short() {
             // What was asked for is done: a lack of room now is none of the caller's trouble.
-            match self.collect_all().map_err(|fault| self.judge(fault)) {
+            match self.collect_all() {
                 Ok(()) | Err(Fault::Full(_)) => {}
                 Err(fault) => return Err(writer.fail(self, fault)),
             }
@@ -101,7 +95,7 @@ impl LmdbStore {
             return Ok(false);
         }
         while left > 0 {
-            match self.collect_slice().map_err(|fault| self.judge(fault)) {
+            match self.collect_slice() {
                 Ok(count) => left = left.saturating_sub(count as u64),
                 Err(Fault::Full(_)) => return Ok(false),
                 Err(fault) => return Err(writer.fail(self, fault)),
@@ -121,7 +115,7 @@ impl LmdbStore {
         if !changes.insert.is_empty() {
             writer.blocks.keep(self, changes.insert)?;
         }
-        self.transact(changes).map_err(|fault| self.judge(fault))
+        self.transact(changes)
     }
 
     /// Both transactions of some changes.
@@ -258,7 +252,7 @@ impl Writer {
     fn fail(&mut self, store: &LmdbStore, fault: Fault) -> StoreError {
         match fault {
             Fault::Full(reason) => StoreError::Full(reason),
-            Fault::CutShort(reason) | Fault::Failed(reason) => {
+            Fault::Failed(reason) => {
                 let error = store.broken(&reason);
                 self.failed = Some(reason);
                 error
