@@ -14,7 +14,8 @@ pub mod mongodb;
 #[cfg(test)]
 mod contract;
 
-/// Changes that become durable together or not at all.
+/// Changes that become durable together or not at all. They name no message twice, and none that
+/// the same change stores.
 #[derive(Debug, Default)]
 pub struct Changes<'a> {
     /// Messages to store.

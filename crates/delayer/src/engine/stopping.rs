@@ -12,8 +12,9 @@ use crate::link::Link;
 /// How long confirms of a stop without emptying are waited for.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// Emptying gives up when nothing at all was confirmed for so long.
-const STALL: Duration = Duration::from_secs(30);
+/// Emptying gives up when nothing at all was confirmed for so long. Short enough to say so before
+/// those who stop containers lose patience: 10 s or 30 s.
+const STALL: Duration = Duration::from_secs(6);
 
 impl Engine {
     /// Ends what was begun, then the connections and the storage threads.

@@ -13,6 +13,7 @@ stories! {
     disks: [a_stop_can_return_everything],
     home: [
         returned_messages_keep_what_they_were,
+        what_cannot_be_returned_stays_stored,
         a_second_signal_ends_it_at_once,
         nothing_is_acknowledged_before_it_is_written,
         an_open_group_is_written_when_it_stops
@@ -173,4 +174,19 @@ fn an_open_group_is_written_when_it_stops(place: Place) {
         held + w.delayer.metric("amqpdelayer_unacked_messages") == 5.0
     });
     assert!(left == 0 || left == 5, "{left} of one group are in the queue");
+}
+
+fn what_cannot_be_returned_stays_stored(place: Place) {
+    let mut w = at(place).option("shutdown", "return").start();
+    w.publish_all((0..3).map(|n| w.message(format!("message {n}")).due_in(HOUR)));
+    w.expect_held(3);
+    w.leveret().kill9();
+    w.delayer.ask_to_stop();
+    let status = w.delayer.ended();
+    assert_eq!(status.code(), Some(69), "{status}");
+    let log = w.delayer.stderr();
+    assert!(log.contains("3 messages stay in the storage"), "{log}");
+    w.leveret().launch();
+    w.delayer.launch();
+    w.expect_held(3);
 }
