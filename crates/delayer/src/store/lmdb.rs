@@ -5,7 +5,7 @@
 //! looks for adjoining pages; [`log`](super::log) does neither. An error of the disk while a page
 //! is read ends the process with SIGBUS, as with every memory map.
 //!
-//! Reading order: [`record`] and [`index`] (bytes), [`data`], [`write`](self::write) (what happens
+//! Reading order: [`record`] and [`index`] (bytes), [`data`], [`mod@write`] (what happens
 //! in which order), [`read`], [`room`] and [`blocks`], [`directory`].
 
 mod blocks;

@@ -11,7 +11,7 @@
 //! What is counted is kept in memory. Opening counts all messages once, by two indexes; the
 //! time it takes grows with their number.
 //!
-//! Reading order: [`address`], [`document`], [`link`], [`open`](self::open), [`write`](self::write),
+//! Reading order: [`address`], [`document`], [`link`], [`mod@open`], [`mod@write`],
 //! [`read`].
 
 mod address;
