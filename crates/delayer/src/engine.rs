@@ -208,15 +208,11 @@ impl Engine {
             });
         // What is due and cannot go waits for an event, not for the clock.
         let due = due.filter(|at| *at > now);
-        let group =
-            self.intake.deadline().filter(|_| self.writing.is_none() && self.full.is_none());
-        let times = [
-            due,
-            group,
-            self.full.as_ref().map(|(_, at)| *at),
-            self.away,
-            self.revival.paused_until(),
-        ];
+        let writable = self.writing.is_none() && self.away.is_none();
+        let group = self.intake.deadline().filter(|_| writable && self.full.is_none());
+        let changes = self.revival.changes_deadline().filter(|_| writable);
+        let full = self.full.as_ref().map(|(_, at)| *at).filter(|at| *at > now);
+        let times = [due, group, changes, full, self.away, self.revival.paused_until()];
         times.into_iter().flatten().min().unwrap_or(now + CLOCK).clamp(now, now + CLOCK)
     }
 

@@ -25,6 +25,10 @@ const RETRY_LONGEST_MS: Millis = 300_000;
 /// Messages whose number of tries is remembered; then all start anew.
 const RETRIES_MAX: usize = 65_536;
 
+/// How long a removal waits for others while there are free slots: each write costs syncs. It makes
+/// nothing later, and no more duplicates than the slots that are taken.
+const CHANGES_WAIT: Duration = Duration::from_millis(10);
+
 /// How long publishing pauses when nothing that is published finds a queue.
 const PAUSE_LONGEST: Duration = Duration::from_secs(30);
 
@@ -63,6 +67,8 @@ pub(crate) struct Revival {
     remove: Vec<Key>,
     /// Returned or refused, to be moved with the next write.
     put_off: Vec<(Key, Millis)>,
+    /// When the first of those became known.
+    changed: Option<Instant>,
     /// Changes of the write that is under way.
     writing: usize,
     /// Stored messages in any of the above.
@@ -97,6 +103,7 @@ impl Revival {
             confirms: Confirms::new(),
             remove: Vec::new(),
             put_off: Vec::new(),
+            changed: None,
             writing: 0,
             busy: HashSet::new(),
             cursor: Key::MIN,
@@ -266,6 +273,7 @@ impl Revival {
     pub(crate) fn done(&mut self, key: Key) {
         self.retries.remove(&key.seq);
         self.remove.push(key);
+        self.changed.get_or_insert_with(Instant::now);
     }
 
     /// Notes whether what was published found a queue, and pauses when nothing does any more.
@@ -295,19 +303,30 @@ impl Revival {
         let wait = (RETRY_FIRST_MS << (*tries).min(20)).min(RETRY_LONGEST_MS);
         *tries += 1;
         self.put_off.push((key, now + wait));
+        self.changed.get_or_insert_with(Instant::now);
         wait
     }
 
     /// What has to be written: removals and moves.
     pub(crate) fn take_changes(&mut self) -> (Vec<Key>, Vec<(Key, Millis)>) {
+        self.changed = None;
         let changes = (std::mem::take(&mut self.remove), std::mem::take(&mut self.put_off));
         self.writing = changes.0.len() + changes.1.len();
         changes
     }
 
-    /// Whether something has to be written.
+    /// Whether something has to be written now: there is a batch of it, slots are short, or it has
+    /// waited long enough.
     pub(crate) fn has_changes(&self) -> bool {
-        !self.remove.is_empty() || !self.put_off.is_empty()
+        let count = self.remove.len() + self.put_off.len();
+        let short = self.held_back || self.suspects > 0 || self.emptying;
+        let waited = self.changes_deadline().is_some_and(|at| at <= Instant::now());
+        count > 0 && (count >= self.batchsize || short || waited)
+    }
+
+    /// When what has to be written is written at the latest.
+    pub(crate) fn changes_deadline(&self) -> Option<Instant> {
+        self.changed.map(|at| at + CHANGES_WAIT)
     }
 
     /// They are written: where the moved ones are now.
@@ -330,6 +349,7 @@ impl Revival {
         self.writing = 0;
         self.remove.extend(removed);
         self.put_off.extend(moved);
+        self.changed.get_or_insert_with(Instant::now);
     }
 
     /// The channel is gone: what is unconfirmed may or may not have arrived and is published again.

@@ -20,6 +20,10 @@ impl Engine {
             return;
         }
         let full = self.full.as_ref().is_some_and(|(_, at)| *at > now);
+        if !full && !self.intake.is_waiting() {
+            // What had no room is gone with its connection: what comes next is tried.
+            self.full = None;
+        }
         let stores = self.intake.is_waiting() && self.intake.is_due() && !full;
         if !stores && !self.revival.has_changes() {
             return;

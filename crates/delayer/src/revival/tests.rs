@@ -109,7 +109,8 @@ impl World {
             Step::Return(which) => self.answer(which, true, true),
             Step::Nack(which) => self.answer(which, false, false),
             Step::Write => {
-                if self.write.is_none() && self.revival.has_changes() {
+                // Writing early is allowed at any time, and so is waiting.
+                if self.write.is_none() && self.revival.changes_deadline().is_some() {
                     self.write = Some(self.revival.take_changes());
                 }
             }

@@ -21,7 +21,7 @@ stories! {
         a_failing_sync_ends_the_process,
         two_delayers_cannot_share_a_directory
     ],
-    home: [a_larger_map_makes_room],
+    home: [a_larger_map_makes_room, a_full_storage_outlives_its_connection],
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -85,6 +85,20 @@ fn a_full_map_stops_reading_until_there_is_room(place: Place) {
     assert_eq!(w.expect_at_least(&parcels), 0);
     w.delayer.expect_metric("amqpdelayer_storage_full", 0.0);
     w.delayer.expect_health(200);
+}
+
+fn a_full_storage_outlives_its_connection(place: Place) {
+    let mut w = at(place).proxied().option("storage-mapsize", "1MiB").start();
+    let due_ms = now_ms() + 6000;
+    let messages = (0..20_000).map(|n| w.message(n.to_string()).due_at(due_ms));
+    let parcels = w.publish_all(messages.collect::<Vec<Message>>());
+    expect_full(&w);
+    // The group that had no room goes with the connection that brought it.
+    w.proxy().cut();
+    expect_full(&w);
+    assert!(now_ms() < due_ms, "the machine is too slow for this story");
+    w.expect_at_least(&parcels);
+    w.delayer.expect_metric("amqpdelayer_storage_full", 0.0);
 }
 
 fn a_larger_map_makes_room(place: Place) {
