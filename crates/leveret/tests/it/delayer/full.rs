@@ -88,7 +88,7 @@ fn a_full_map_stops_reading_until_there_is_room(place: Place) {
 }
 
 fn a_full_storage_outlives_its_connection(place: Place) {
-    let mut w = at(place).proxied().option("storage-mapsize", "1MiB").start();
+    let w = at(place).proxied().option("storage-mapsize", "1MiB").start();
     let due_ms = now_ms() + 6000;
     let messages = (0..20_000).map(|n| w.message(n.to_string()).due_at(due_ms));
     let parcels = w.publish_all(messages.collect::<Vec<Message>>());
