@@ -140,7 +140,7 @@ impl DelayerConfig {
         self.rabbitmq_exchange.as_deref().unwrap_or_default()
     }
 
-    /// Where the web server listens, for [`service::listen::bind`]; empty for nowhere.
+    /// The addresses of the web server, for [`service::listen::bind`]; none when it is off.
     pub fn www_listen(&self) -> Vec<HostPort> {
         let host = self.www_ip.clone();
         match self.www_port {

@@ -106,8 +106,9 @@ impl Engine {
                 self.blocked = None;
             }
             LinkEvent::Event(Event::Acked { tag, multiple, .. }) => {
+                let now = (self.now)();
                 for (flight, returned) in self.revival.acked(tag, multiple) {
-                    self.confirmed(flight, returned);
+                    self.confirmed(flight, returned, now);
                 }
             }
             LinkEvent::Event(Event::Nacked { tag, multiple, .. }) => {
@@ -177,7 +178,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn confirmed(&mut self, flight: Flight, returned: bool) {
+    pub(super) fn confirmed(&mut self, flight: Flight, returned: bool, now: Millis) {
         if let Some(pause) = self.revival.found_queue(!returned) {
             let pause = pause.as_secs();
             let why = format!(
@@ -191,7 +192,6 @@ impl Engine {
             self.counters.returned += 1;
             return self.put_off(flight.origin, flight.message);
         }
-        let now = (self.now)();
         match flight.origin {
             Origin::Stored(key) => {
                 self.counters.revived += 1;
