@@ -25,8 +25,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("broker", &["amqp", "store"]),
     ("client", &["amqp"]),
     ("delayer", &["amqp", "client", "service", "store"]),
+    ("trigger", &["amqp", "client", "service"]),
     ("server", &["amqp", "broker", "service", "store"]),
-    ("leveret", &["delayer", "server", "service"]),
+    ("leveret", &["delayer", "server", "service", "trigger"]),
     ("xtask", &["amqp", "client"]),
 ];
 

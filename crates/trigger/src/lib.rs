@@ -1,0 +1,15 @@
+//! The trigger: runs a pipeline, an HTTP endpoint or a local command, for every message of a queue.
+//!
+//! A complete counterpart of Digibee's RabbitMQ Trigger for any AMQP 0-9-1 broker. Reading order:
+//! [`config`] (what it is told), [`message`] and [`reason`], `attempts` (has it run before),
+//! [`payload`] (what the pipeline is given), [`pipeline`] (how it runs), `machine` (the states of
+//! a run), `engine` (the event loop), `daemon` (several triggers, reload), [`desk`] and [`web`]
+//! (what people see).
+#![warn(missing_docs)]
+
+pub mod config;
+pub mod desk;
+pub mod message;
+pub mod payload;
+pub mod pipeline;
+pub mod reason;

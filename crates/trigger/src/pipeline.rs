@@ -1,0 +1,69 @@
+//! How a message is run: what goes into a pipeline, and what comes out.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::message::Message;
+use crate::payload::{Metadata, Rendered};
+use crate::reason::Reason;
+
+/// One run of one message.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// As it came.
+    pub message: Rc<Message>,
+    /// In the form that the pipeline is given.
+    pub rendered: Rendered,
+    /// What the run is told beside it.
+    pub metadata: Metadata,
+    /// How long it may take.
+    pub timeout: Duration,
+}
+
+/// What a run says of the message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It succeeded.
+    Done,
+    /// It failed; trying again may help.
+    Retry(Reason, String),
+    /// It failed for good.
+    Dead(Reason, String),
+    /// The pipeline gives it back to the queue untouched: nobody's fault, no attempt used.
+    Requeue,
+    /// The pipeline drops it: as good as done.
+    Drop,
+}
+
+/// What the trigger is asked to do beside settling the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pause {
+    /// Start nothing for this long: `Retry-After`.
+    For(Duration),
+    /// Start nothing until a person says so: the endpoint is gone (410).
+    UntilResumed,
+}
+
+/// What the pipeline answers to who published the message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reply {
+    /// The type of the body; empty when unknown.
+    pub content_type: String,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// The end of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// What becomes of the message.
+    pub verdict: Verdict,
+    /// What becomes of the trigger.
+    pub pause: Option<Pause>,
+    /// The answer, when there is one; kept only where the trigger replies.
+    pub reply: Option<Reply>,
+    /// How it ended, for logs and the page: `200`, `exit 75`, `connection refused`.
+    pub summary: String,
+}
