@@ -2,17 +2,31 @@
 
 use std::time::Duration;
 
-/// The wait after the first failure.
-pub const FIRST: Duration = Duration::from_millis(100);
-/// The longest wait.
-pub const LONGEST: Duration = Duration::from_secs(30);
+/// How long to wait between tries: doubling from one time to another, each shortened by chance so
+/// that clients that lost the same broker do not come back together.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pauses {
+    /// The wait after the first failure. Default: 100 ms.
+    pub first: Duration,
+    /// The longest wait. Default: 30 s.
+    pub longest: Duration,
+    /// The part of each wait that is left to chance, from 0 to 1. Default: 0.5.
+    pub jitter: f64,
+}
 
-/// Waits of 100 ms doubling to 30 s, each shortened by up to half at random, so that clients that
-/// lost the same broker do not come back together. Every failure moves on to the next address; the
-/// wait doubles once a round.
+impl Default for Pauses {
+    fn default() -> Pauses {
+        let first = Duration::from_millis(100);
+        Pauses { first, longest: Duration::from_secs(30), jitter: 0.5 }
+    }
+}
+
+/// Says when to try again. Every failure moves on to the next address; the wait doubles once a
+/// round.
 #[derive(Clone, Debug)]
 pub struct Backoff {
     addresses: usize,
+    pauses: Pauses,
     which: usize,
     failures: usize,
     random: u64,
@@ -20,8 +34,8 @@ pub struct Backoff {
 
 impl Backoff {
     /// For that many addresses, with chance drawn from `seed`.
-    pub fn new(addresses: usize, seed: u64) -> Backoff {
-        Backoff { addresses: addresses.max(1), which: 0, failures: 0, random: seed }
+    pub fn new(addresses: usize, pauses: Pauses, seed: u64) -> Backoff {
+        Backoff { addresses: addresses.max(1), pauses, which: 0, failures: 0, random: seed }
     }
 
     /// The index of the address to try now.
@@ -40,8 +54,8 @@ impl Backoff {
         let round = (self.failures / self.addresses).min(16) as u32;
         self.failures += 1;
         self.which = (self.which + 1) % self.addresses;
-        let wait = FIRST.saturating_mul(1 << round).min(LONGEST);
-        wait - wait.mul_f64(self.fraction() / 2.0)
+        let wait = self.pauses.first.saturating_mul(1 << round).min(self.pauses.longest);
+        wait - wait.mul_f64(self.fraction() * self.pauses.jitter.clamp(0.0, 1.0))
     }
 
     /// Notes success: the next failure waits as the first one did. The address stays.

@@ -71,8 +71,11 @@ pub struct Delivery {
     pub routing_key: Vec<u8>,
     /// Flag word and list as they came, unchecked; see [`amqp::content::Properties`].
     pub properties: Vec<u8>,
-    /// The payload.
+    /// The payload; empty when it is larger than
+    /// [`Options::keep_body_bytes`](crate::options::Options).
     pub body: Vec<u8>,
+    /// The size of the payload, kept or not.
+    pub body_bytes: u64,
 }
 
 /// A mandatory message that came back.

@@ -18,5 +18,6 @@ pub mod confirms;
 pub mod connection;
 pub mod error;
 pub mod event;
+pub mod link;
 pub mod options;
 mod tls;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::address::Address;
+use crate::backoff::Pauses;
 
 /// What applies to every address. What an address says itself comes first.
 #[derive(Clone, Debug)]
@@ -27,6 +28,11 @@ pub struct Options {
     /// The largest message that is taken, in bytes. Default: 512 MiB, the most that RabbitMQ can
     /// be set to.
     pub max_body_bytes: u64,
+    /// The largest body that is kept, in bytes. A larger one is read and given out as empty;
+    /// [`Delivery::body_bytes`](crate::event::Delivery) says how large it was. Default: no limit.
+    pub keep_body_bytes: u64,
+    /// When a connection is tried again.
+    pub reconnect: Pauses,
 }
 
 impl Default for Options {
@@ -40,6 +46,8 @@ impl Default for Options {
             tls: TlsFiles::default(),
             frame_max: 131_072,
             max_body_bytes: 512 * 1024 * 1024,
+            keep_body_bytes: u64::MAX,
+            reconnect: Pauses::default(),
         }
     }
 }

@@ -7,7 +7,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use amqp::value::Table;
 use client::event::Event;
+use client::link::{Link, LinkEvent, Purpose};
 use service::shutdown::Shutdown;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -15,7 +17,6 @@ use tokio::time::{Instant, sleep_until};
 use crate::config::{Mode, OnShutdown};
 use crate::desk::{Counters, Order};
 use crate::intake::{Intake, Tag};
-use crate::link::{Link, LinkEvent, Purpose};
 use crate::message::Millis;
 use crate::outgoing::Routes;
 use crate::rates::Rate;
@@ -133,7 +134,12 @@ impl Engine {
         let storage = Storage::start(Arc::clone(&store), now)?;
         let client = Rc::new(plan.client.clone());
         let seed = now() ^ u64::from(std::process::id()).rotate_left(32);
-        let consume = Purpose::Consume { queue: plan.queue.clone(), qos: plan.qos };
+        let consume = Purpose::Consume {
+            queue: plan.queue.clone(),
+            qos: plan.qos,
+            no_ack: false,
+            arguments: Table::default(),
+        };
         let publish = Purpose::Publish { exchange: plan.exchange.clone() };
         let consumer =
             (plan.mode != Mode::Revive).then(|| Link::new(Rc::clone(&client), consume, seed));

@@ -11,7 +11,6 @@ pub mod config;
 pub mod desk;
 mod engine;
 mod intake;
-mod link;
 pub mod message;
 mod outgoing;
 mod rates;

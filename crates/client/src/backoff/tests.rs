@@ -2,9 +2,12 @@
 
 use super::*;
 
+const FIRST: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_secs(30);
+
 #[test]
 fn waits_double_to_thirty_seconds_and_differ_by_seed() {
-    let mut backoff = Backoff::new(1, 7);
+    let mut backoff = Backoff::new(1, Pauses::default(), 7);
     let mut expected = FIRST;
     for _ in 0..20 {
         let wait = backoff.failed();
@@ -14,12 +17,15 @@ fn waits_double_to_thirty_seconds_and_differ_by_seed() {
     assert_eq!(backoff.failures(), 20);
     backoff.reset();
     assert!(backoff.failed() <= FIRST);
-    assert_ne!(Backoff::new(1, 1).failed(), Backoff::new(1, 2).failed());
+    assert_ne!(
+        Backoff::new(1, Pauses::default(), 1).failed(),
+        Backoff::new(1, Pauses::default(), 2).failed()
+    );
 }
 
 #[test]
 fn every_failure_moves_on_and_a_round_doubles() {
-    let mut backoff = Backoff::new(3, 1);
+    let mut backoff = Backoff::new(3, Pauses::default(), 1);
     let mut tried = Vec::new();
     for failure in 0..6 {
         tried.push(backoff.address());
@@ -34,7 +40,7 @@ fn every_failure_moves_on_and_a_round_doubles() {
 
 #[test]
 fn no_address_is_one_that_fails() {
-    let mut backoff = Backoff::new(0, 1);
+    let mut backoff = Backoff::new(0, Pauses::default(), 1);
     backoff.failed();
     assert_eq!(backoff.address(), 0);
 }

@@ -21,6 +21,17 @@ pub(super) struct Content {
     pub(super) kind: Kind,
     /// Bytes of body that are missing; `None` before the header came.
     missing: Option<u64>,
+    /// Whether the body is read and forgotten.
+    skipped: bool,
+}
+
+/// How large bodies may be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BodyLimits {
+    /// A larger one ends the connection.
+    pub(super) max: u64,
+    /// A larger one of a delivery is not kept.
+    pub(super) keep: u64,
 }
 
 /// What a message came with.
@@ -34,24 +45,30 @@ pub(super) enum Kind {
 
 impl Content {
     pub(super) fn new(kind: Kind) -> Content {
-        Content { kind, missing: None }
+        Content { kind, missing: None, skipped: false }
     }
 
     /// Takes a header frame; true when there is no body.
-    pub(super) fn header(&mut self, payload: &[u8], bytes_max: u64) -> Result<bool, Error> {
+    pub(super) fn header(&mut self, payload: &[u8], limits: BodyLimits) -> Result<bool, Error> {
         let header = ContentHeader::decode(payload)
             .map_err(|e| Error::Protocol(format!("content header: {e}")))?;
         if self.missing.is_some() {
             return Err(Error::Protocol("a second content header for one message".into()));
         }
         let bytes = header.body_size;
-        if bytes > bytes_max {
-            return Err(Error::TooLarge { bytes, max: bytes_max });
+        if bytes > limits.max {
+            return Err(Error::TooLarge { bytes, max: limits.max });
         }
         self.missing = Some(bytes);
+        if let Kind::Delivery(delivery) | Kind::Got(delivery) = &mut self.kind {
+            delivery.body_bytes = bytes;
+            self.skipped = bytes > limits.keep;
+        }
+        let skipped = self.skipped;
         let (properties, body) = self.parts();
         *properties = header.properties.0.to_vec();
-        *body = Vec::with_capacity(usize::try_from(bytes).unwrap_or(STEP_BYTES).min(STEP_BYTES));
+        let kept = if skipped { 0 } else { bytes };
+        *body = Vec::with_capacity(usize::try_from(kept).unwrap_or(STEP_BYTES).min(STEP_BYTES));
         Ok(bytes == 0)
     }
 
@@ -64,6 +81,9 @@ impl Content {
             Error::Protocol("a body is longer than its content header says".into())
         })?;
         self.missing = Some(missing);
+        if self.skipped {
+            return Ok(missing == 0);
+        }
         let (_, body) = self.parts();
         if body.capacity() - body.len() < payload.len() {
             let rest = usize::try_from(missing).unwrap_or(usize::MAX);
@@ -133,6 +153,7 @@ impl<'a> Fields<'a> {
             routing_key: self.short()?.to_vec(),
             properties: Vec::new(),
             body: Vec::new(),
+            body_bytes: 0,
         })
     }
 

@@ -15,7 +15,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
-use super::content::Fields;
+use super::content::{BodyLimits, Fields};
 use super::link::{Link, Socket};
 use super::session::Session;
 use super::{Connection, Limits, Server};
@@ -155,7 +155,10 @@ impl Login<'_> {
         self.link.tune(frame_max, heartbeat_s);
         let mut connection = Connection {
             link: self.link,
-            session: Session::new(self.options.max_body_bytes),
+            session: Session::new(BodyLimits {
+                max: self.options.max_body_bytes,
+                keep: self.options.keep_body_bytes,
+            }),
             server,
             limits,
             address: self.shown.to_owned(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use amqp::frame::{self, Frame, FrameError, FrameKind};
 use amqp::method::{BasicCancelOk, ChannelCloseOk, ChannelFlowOk, ConnectionCloseOk, Method};
 
-use super::content::{Content, Fields, Kind};
+use super::content::{BodyLimits, Content, Fields, Kind};
 use crate::error::Error;
 use crate::event::{ChannelClosed, Delivery, Event};
 
@@ -24,7 +24,7 @@ pub(super) struct Session {
     answer: Option<Answer>,
     /// Consumer of what `get` fetches.
     nobody: Arc<str>,
-    max_body_bytes: u64,
+    body_limits: BodyLimits,
     /// Whether we said goodbye: all but the answer to that is ignored.
     pub(super) closing: bool,
     /// Whether it was answered.
@@ -64,7 +64,7 @@ pub(super) enum Answer {
 }
 
 impl Session {
-    pub(super) fn new(max_body_bytes: u64) -> Session {
+    pub(super) fn new(body_limits: BodyLimits) -> Session {
         Session {
             channels: Vec::new(),
             next_channel: 1,
@@ -72,7 +72,7 @@ impl Session {
             waiting: None,
             answer: None,
             nobody: Arc::from(""),
-            max_body_bytes,
+            body_limits,
             closing: false,
             closed: false,
         }
@@ -309,7 +309,7 @@ impl Session {
             return Err(Error::Protocol("a piece of a message without its method".into()));
         };
         let whole = match frame.kind {
-            FrameKind::Header => content.header(frame.payload, self.max_body_bytes)?,
+            FrameKind::Header => content.header(frame.payload, self.body_limits)?,
             _ => content.body(frame.payload)?,
         };
         if whole && let Some(content) = channel.content.take() {

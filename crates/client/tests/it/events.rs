@@ -273,6 +273,26 @@ async fn messages_have_a_limit() {
 }
 
 #[tokio::test]
+async fn bodies_that_are_too_large_to_keep_leave_their_size() {
+    let fake = with_channel(|peer| {
+        let mut bytes = consume_ok(peer);
+        bytes.extend(delivery(1, b"k", &[0, 0], &[7; 1001]));
+        bytes.extend(delivery(2, b"k", &[0, 0], &[7; 1000]));
+        peer.bytes(&bytes);
+    });
+    let mut options = fake.options.clone();
+    options.keep_body_bytes = 1000;
+    let mut connection = Connection::open(&options, 0).await.unwrap();
+    connection.open_channel().await.unwrap();
+    connection.consume(1, &Consume::default()).await.unwrap();
+    let large = delivered(connection.next().await.unwrap());
+    assert_eq!((large.tag, large.body.len(), large.body_bytes), (1, 0, 1001));
+    let kept = delivered(connection.next().await.unwrap());
+    assert_eq!((kept.tag, kept.body.len(), kept.body_bytes), (2, 1000, 1000));
+    fake.finish();
+}
+
+#[tokio::test]
 async fn broken_messages_break_the_connection() {
     async fn check(broken: impl FnOnce(&mut Vec<u8>) + Send + 'static, expected: &str) {
         let fake = with_channel(|peer| {

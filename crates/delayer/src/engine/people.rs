@@ -3,9 +3,9 @@
 use super::Engine;
 use crate::config::Mode;
 use crate::desk::{Order, Outcome, Rates, Status};
-use crate::link::Link;
 use crate::message::Key;
 use crate::storage::Question;
+use client::link::Link;
 
 impl Engine {
     pub(super) fn ordered(&mut self, order: Order) {

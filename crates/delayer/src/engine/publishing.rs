@@ -6,10 +6,10 @@ use client::event::Event;
 
 use super::{Engine, Plan};
 use crate::config::OnShutdown;
-use crate::link::LinkEvent;
 use crate::message::{Message, Millis, NewMessage};
 use crate::outgoing::Outgoing;
 use crate::revival::{Flight, Job, Origin};
+use client::link::LinkEvent;
 
 /// Publishing waits while the connection has this much to send.
 const OUTPUT_BYTES_MAX: usize = 1 << 20;

@@ -3,10 +3,10 @@
 use client::event::{Delivery, Event};
 
 use super::Engine;
-use crate::link::LinkEvent;
 use crate::message::{Message, NewMessage};
 use crate::revival::{Job, Origin};
 use crate::source::Received;
+use client::link::LinkEvent;
 
 impl Engine {
     pub(super) fn consumed(&mut self, event: LinkEvent) {

@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{Engine, EngineError, Wake};
 use crate::config::OnShutdown;
-use crate::link::Link;
+use client::link::Link;
 
 /// How long confirms of a stop without emptying are waited for.
 const DRAIN: Duration = Duration::from_secs(5);

@@ -11,7 +11,7 @@ const FRAME_MAX: u32 = 4096;
 
 /// Channels 1 and 2 are open, 3 is being closed, and answers are outstanding.
 fn session() -> Session {
-    let mut session = Session::new(BODY_BYTES_MAX);
+    let mut session = Session::new(BodyLimits { max: BODY_BYTES_MAX, keep: BODY_BYTES_MAX / 2 });
     for number in 1..=3 {
         assert_eq!(session.add_channel(10), Some(number));
     }
@@ -141,7 +141,7 @@ fn numbers_of_messages_start_anew_with_confirms() {
 /// The memory for a body follows what arrives, and not what was announced.
 #[test]
 fn an_announced_body_takes_no_memory() {
-    let mut session = Session::new(u64::MAX);
+    let mut session = Session::new(BodyLimits { max: u64::MAX, keep: u64::MAX });
     session.add_channel(1);
     let mut bytes = Vec::new();
     super::frame::write_deliver(&mut bytes, 1, b"c", 1, false, b"", b"");

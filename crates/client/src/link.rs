@@ -6,24 +6,43 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use client::backoff::Backoff;
-use client::connection::{Connection, Consume};
-use client::error::Error;
-use client::event::Event;
-use client::options::Options;
+use amqp::value::Table;
 use tokio::time::{Instant, sleep_until};
+
+use crate::backoff::Backoff;
+use crate::connection::{Connection, Consume};
+use crate::error::Error;
+use crate::event::Event;
+use crate::options::Options;
+
+/// The tag of the only consumer.
+pub const CONSUMER: &str = "leveret";
 
 /// What the connection is for.
 #[derive(Clone, Debug)]
-pub(crate) enum Purpose {
-    /// Reads a queue, with this many messages unacknowledged.
-    Consume { queue: String, qos: u16 },
-    /// Publishes with confirms; the exchange has to be there.
-    Publish { exchange: String },
+pub enum Purpose {
+    /// Reads a queue.
+    Consume {
+        /// Its name.
+        queue: String,
+        /// How many messages may be unacknowledged; 0 is unlimited.
+        qos: u16,
+        /// Whether deliveries are settled by being sent.
+        no_ack: bool,
+        /// As `x-priority`.
+        arguments: Table,
+    },
+    /// Publishes with confirms; the exchange has to be there, unless it has no name.
+    Publish {
+        /// Its name.
+        exchange: String,
+    },
+    /// Nothing for now.
+    Idle,
 }
 
 /// What happened.
-pub(crate) enum LinkEvent {
+pub enum LinkEvent {
     /// It is set up: everything of an earlier connection is void.
     Up,
     /// The broker sent something.
@@ -33,9 +52,11 @@ pub(crate) enum LinkEvent {
 }
 
 /// An open connection and its only channel.
-pub(crate) struct Open {
-    pub(crate) connection: Connection,
-    pub(crate) channel: u16,
+pub struct Open {
+    /// The connection.
+    pub connection: Connection,
+    /// The number of its channel.
+    pub channel: u16,
 }
 
 enum State {
@@ -48,24 +69,25 @@ enum State {
 }
 
 /// The connection.
-pub(crate) struct Link {
+pub struct Link {
     options: Rc<Options>,
-    purpose: Purpose,
+    /// What it is set up for when it is opened or renewed next.
+    pub purpose: Purpose,
     backoff: Backoff,
     state: State,
     /// How many times it was set up: what carries another number is of an earlier life.
-    pub(crate) epoch: u64,
+    pub epoch: u64,
 }
 
 impl Link {
     /// To be opened as soon as it is polled.
-    pub(crate) fn new(options: Rc<Options>, purpose: Purpose, seed: u64) -> Link {
-        let backoff = Backoff::new(options.addresses.len(), seed);
+    pub fn new(options: Rc<Options>, purpose: Purpose, seed: u64) -> Link {
+        let backoff = Backoff::new(options.addresses.len(), options.reconnect, seed);
         Link { options, purpose, backoff, state: State::Waiting(Instant::now()), epoch: 0 }
     }
 
     /// The connection, while there is one.
-    pub(crate) fn open(&mut self) -> Option<&mut Open> {
+    pub fn open(&mut self) -> Option<&mut Open> {
         match &mut self.state {
             State::Open(open) => Some(open),
             _ => None,
@@ -73,17 +95,17 @@ impl Link {
     }
 
     /// Whether there is a connection.
-    pub(crate) fn is_open(&self) -> bool {
+    pub fn is_open(&self) -> bool {
         matches!(self.state, State::Open(_))
     }
 
     /// Where it is connected to, or tries to be; without the password.
-    pub(crate) fn address(&self) -> String {
+    pub fn address(&self) -> String {
         self.options.addresses[self.backoff.address()].to_string()
     }
 
     /// Ends when something has happened; may be dropped and called again.
-    pub(crate) async fn next(&mut self) -> LinkEvent {
+    pub async fn next(&mut self) -> LinkEvent {
         loop {
             match &mut self.state {
                 State::Off => std::future::pending().await,
@@ -122,7 +144,7 @@ impl Link {
     }
 
     /// Sets up another channel on the same connection: the old one is closed, or `close` it first.
-    pub(crate) fn renew(&mut self, close: bool) {
+    pub fn renew(&mut self, close: bool) {
         let state = std::mem::replace(&mut self.state, State::Waiting(Instant::now()));
         self.state = match state {
             State::Open(open) => {
@@ -140,7 +162,7 @@ impl Link {
     }
 
     /// Ends it for good, politely if that goes quickly.
-    pub(crate) async fn end(&mut self) {
+    pub async fn end(&mut self) {
         if let State::Open(open) = std::mem::replace(&mut self.state, State::Off) {
             let _ = tokio::time::timeout(Duration::from_secs(1), open.connection.close()).await;
         }
@@ -161,10 +183,8 @@ async fn set_up(mut connection: Connection, purpose: &Purpose) -> Result<Open, E
 async fn channel(connection: &mut Connection, purpose: &Purpose) -> Result<u16, Error> {
     let channel = connection.open_channel().await?;
     match purpose {
-        Purpose::Consume { queue, qos } => {
-            connection.qos(channel, *qos).await?;
-            let consume = Consume { queue, ..Consume::default() };
-            connection.consume(channel, &consume).await?;
+        Purpose::Consume { queue, qos, no_ack, arguments } => {
+            consume(connection, channel, queue, *qos, *no_ack, arguments).await?;
         }
         Purpose::Publish { exchange } => {
             connection.confirm_select(channel).await?;
@@ -172,6 +192,22 @@ async fn channel(connection: &mut Connection, purpose: &Purpose) -> Result<u16, 
                 connection.exchange_exists(channel, exchange).await?;
             }
         }
+        Purpose::Idle => {}
     }
     Ok(channel)
+}
+
+/// Starts the only consumer.
+async fn consume(
+    connection: &mut Connection,
+    channel: u16,
+    queue: &str,
+    qos: u16,
+    no_ack: bool,
+    arguments: &Table,
+) -> Result<(), Error> {
+    connection.qos(channel, qos).await?;
+    let arguments = arguments.clone();
+    let consume = Consume { queue, tag: CONSUMER, no_ack, arguments, ..Consume::default() };
+    connection.consume(channel, &consume).await.map(drop)
 }
