@@ -2,9 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helper functions too")]
 
+#[macro_use]
+mod stories;
+
 mod broker;
 mod client;
+mod peers;
+mod proxy;
+mod random;
 mod server;
+mod site;
 
 mod abuse;
 mod alarms;

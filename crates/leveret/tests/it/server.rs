@@ -8,12 +8,18 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 /// No single wait of a test is longer: 10 s.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Unix time in milliseconds.
+pub(crate) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    since.as_millis() as u64
+}
 
 /// Takes what tests leave behind, even those that were killed: when its standard input ends, it
 /// kills the last process that it was told of and removes the directory.

@@ -64,6 +64,28 @@ impl Message {
         self.properties.headers.get_or_insert_default().insert(key, value.into());
         self
     }
+
+    /// With this `timestamp` property.
+    pub(crate) fn timestamp(mut self, timestamp: u64) -> Message {
+        self.properties.timestamp = Some(timestamp);
+        self
+    }
+
+    /// With this `message-id`.
+    pub(crate) fn id(mut self, id: impl AsRef<[u8]>) -> Message {
+        self.properties.message_id = Some(id.as_ref().to_vec());
+        self
+    }
+
+    /// With this routing key.
+    pub(crate) fn key(self, key: &str) -> Message {
+        Message { key: key.to_owned(), ..self }
+    }
+
+    /// With these bytes as its properties.
+    pub(crate) fn raw(self, properties: Vec<u8>) -> Message {
+        Message { raw: Some(properties), ..self }
+    }
 }
 
 /// An array of strings, as CC and BCC want it.

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::parcel::now_ms;
 use super::world::{Place, World, at};
+use crate::server::now_ms;
 
 stories! {
     everywhere: [],

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::parcel::{Parcel, now_ms};
+use super::parcel::Parcel;
 use super::world::{Place, Plan, StoreKind, World, at};
-use crate::server::eventually;
+use crate::random::Random;
+use crate::server::{eventually, now_ms};
 
 stories! {
     everywhere: [kills_while_storing_lose_nothing, kills_while_reviving_lose_nothing],
@@ -19,24 +20,6 @@ const ROUNDS: u64 = 5;
 
 const QOS: u64 = 50;
 const THROTTLE: u64 = 20;
-
-/// A xorshift generator with a seed of the moment, which a failed test shows.
-struct Random(u64);
-
-impl Random {
-    fn new() -> Random {
-        let seed = std::env::var("TEST_SEED").map_or_else(|_| now_ms(), |s| s.parse().unwrap());
-        eprintln!("TEST_SEED={seed}");
-        Random(seed | 1)
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 8) % end
-    }
-}
 
 fn world(place: Place) -> World {
     plan(place).start()

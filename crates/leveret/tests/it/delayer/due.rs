@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use amqp::value::Value;
 
-use super::parcel::{Parcel, now_ms};
+use super::parcel::Parcel;
 use super::world::{Place, at};
+use crate::server::now_ms;
 
 stories! {
     everywhere: [],

@@ -5,13 +5,13 @@ use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use super::parcel::{Parcel, now_ms};
+use super::parcel::Parcel;
 use crate::broker::Broker;
 use crate::client::Client;
 use crate::client::arguments::{consume, exchange, queue};
 use crate::client::channel::Channel;
 use crate::client::message::message;
-use crate::server::Server;
+use crate::server::{Server, now_ms};
 
 const DELAYS: &str = r#"
 [delayer.retries]

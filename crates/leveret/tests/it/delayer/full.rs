@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
-use super::parcel::{Parcel, Sorted, now_ms};
+use super::parcel::{Parcel, Sorted};
 use super::world::{Place, StoreKind, World, at};
 use crate::client::message::Message;
-use crate::server::eventually;
+use crate::server::{eventually, now_ms};
 
 stories! {
     everywhere: [],

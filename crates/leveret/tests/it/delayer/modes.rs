@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::parcel::{Parcel, now_ms};
+use super::parcel::Parcel;
 use super::world::{Place, World, at};
-use crate::server::eventually;
+use crate::server::{eventually, now_ms};
 
 stories! {
     everywhere: [held_messages_survive_every_end],

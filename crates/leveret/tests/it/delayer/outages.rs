@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use amqp::method::{ConnectionBlocked, ConnectionUnblocked};
 
-use super::parcel::{Parcel, now_ms};
-use super::peers;
-use super::world::{BrokerKind, Place, StoreKind, at};
+use super::parcel::Parcel;
+use super::world::{Place, StoreKind, at};
 use crate::broker::Broker;
 use crate::client::login::Login;
-use crate::server::eventually;
+use crate::peers;
+use crate::server::{eventually, now_ms};
+use crate::site::BrokerKind;
 use crate::tls::{self, Authority};
 
 stories! {

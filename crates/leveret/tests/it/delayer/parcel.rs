@@ -1,16 +1,11 @@
 //! A message on its way through the delayer, and what has to come out.
 
 use std::collections::HashMap;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use crate::client::channel::Event;
 use crate::client::message::{Delivery, Message};
-
-/// Unix time in milliseconds.
-pub(crate) fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-    since.as_millis() as u64
-}
+use crate::server::now_ms;
 
 impl Message {
     /// Due so long from now, to the millisecond.
@@ -21,28 +16,6 @@ impl Message {
     /// Due at this time, in Unix milliseconds.
     pub(crate) fn due_at(self, due_ms: u64) -> Message {
         self.timestamp(due_ms)
-    }
-
-    /// With this `timestamp` property.
-    pub(crate) fn timestamp(mut self, timestamp: u64) -> Message {
-        self.properties.timestamp = Some(timestamp);
-        self
-    }
-
-    /// With this `message-id`.
-    pub(crate) fn id(mut self, id: impl AsRef<[u8]>) -> Message {
-        self.properties.message_id = Some(id.as_ref().to_vec());
-        self
-    }
-
-    /// With this routing key.
-    pub(crate) fn key(self, key: &str) -> Message {
-        Message { key: key.to_owned(), ..self }
-    }
-
-    /// With these bytes as its properties.
-    pub(crate) fn raw(self, properties: Vec<u8>) -> Message {
-        Message { raw: Some(properties), ..self }
     }
 }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::parcel::now_ms;
 use super::world::{Place, World, at};
+use crate::server::now_ms;
 
 stories! {
     everywhere: [],

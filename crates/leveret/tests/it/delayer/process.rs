@@ -5,8 +5,8 @@ use std::process::{Command, ExitStatus};
 
 use serde_json::Value;
 
-use super::peers;
 use super::world::StoreKind;
+use crate::peers;
 use crate::server::{Server, eventually};
 
 /// Options, and the process that obeys them.

@@ -6,12 +6,13 @@ use std::time::Duration;
 use amqp::content::PropertiesBuf;
 use amqp::value::{Table, Value};
 
-use super::parcel::{Parcel, now_ms};
-use super::peers;
+use super::parcel::Parcel;
 use super::world::{Place, World, at};
 use crate::client::arguments::table;
 use crate::client::login::Login;
 use crate::client::message::{Message, list};
+use crate::peers;
+use crate::server::now_ms;
 
 stories! {
     everywhere: [every_property_comes_back],
@@ -194,7 +195,8 @@ mod peer_rabbitmq_keys {
     use amqp::frame::{self, FrameKind};
 
     use super::*;
-    use crate::delayer::world::{BrokerKind, StoreKind};
+    use crate::delayer::world::StoreKind;
+    use crate::site::BrokerKind;
 
     /// `basic.publish` with any bytes for a routing key, and its content.
     fn publish(exchange: &str, key: &[u8], properties: &[u8], body: &[u8]) -> Vec<u8> {
@@ -242,7 +244,8 @@ mod peer_rabbitmq_keys {
 
 mod peer_rabbitmq_users {
     use super::*;
-    use crate::delayer::world::{BrokerKind, StoreKind};
+    use crate::delayer::world::StoreKind;
+    use crate::site::BrokerKind;
 
     #[test]
     fn a_user_id_of_another_login_becomes_a_header() {

@@ -3,10 +3,9 @@
 
 use std::time::Duration;
 
-use super::parcel::now_ms;
 use super::world::{Place, World, at};
 use crate::client::arguments::{exchange, queue};
-use crate::server::eventually;
+use crate::server::{eventually, now_ms};
 
 stories! {
     everywhere: [messages_without_a_queue_wait_for_one],

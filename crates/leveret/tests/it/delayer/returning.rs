@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::parcel::now_ms;
 use super::world::{Place, at};
 use crate::client::arguments::exchange;
+use crate::server::now_ms;
 
 stories! {
     everywhere: [messages_come_back_when_they_are_due, messages_without_a_delay_pass_at_once],

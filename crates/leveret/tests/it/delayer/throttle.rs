@@ -1,9 +1,8 @@
 //! No more than `throttle` messages are published and not confirmed, and nothing is loaded until
 //! `batchsize` of them are.
 
-use super::parcel::now_ms;
 use super::world::{Place, World, at};
-use crate::server::eventually;
+use crate::server::{eventually, now_ms};
 
 stories! {
     everywhere: [],

@@ -1,28 +1,20 @@
 //! A broker, a delayer that reads one of its queues, and a queue in which what it publishes ends.
 
 use std::cell::Cell;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use amqp::method::{ExchangeDelete, ExchangeDeleteOk};
 
-use super::parcel::{Parcel, Sorted, now_ms};
-use super::peers;
+use super::parcel::{Parcel, Sorted};
 use super::process::Delayer;
-use super::proxy::Proxy;
 use crate::broker::Broker;
 use crate::client::arguments::{consume, exchange, queue};
 use crate::client::channel::Channel;
 use crate::client::login::Login;
 use crate::client::message::{Delivery, Message, message};
-use crate::server::eventually;
-
-/// Whose broker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum BrokerKind {
-    Leveret,
-    RabbitMq,
-}
+use crate::proxy::Proxy;
+use crate::server::{eventually, now_ms};
+use crate::site::{BrokerKind, Site};
 
 /// Where messages wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,12 +80,9 @@ impl Plan {
     #[track_caller]
     pub(crate) fn prepare(self) -> World {
         let Place(broker, store) = self.place;
-        let (broker, login) = match (self.broker, broker) {
-            (Some((broker, login)), _) => (Site::Leveret(Box::new(broker)), login),
-            (None, BrokerKind::Leveret) => {
-                (Site::Leveret(Box::new(Broker::start())), Login::default())
-            }
-            (None, BrokerKind::RabbitMq) => (Site::RabbitMq(peers::rabbitmq()), Login::default()),
+        let (broker, login) = match self.broker {
+            Some((broker, login)) => (Site::Leveret(Box::new(broker)), login),
+            None => (Site::of(broker), Login::default()),
         };
         let names = Names::unique();
         let proxy = self.proxied.then(|| Proxy::to(broker.amqp()));
@@ -121,22 +110,6 @@ impl Plan {
             World { delayer, proxy, broker, login, names, publisher, sink, unconsumed, confirmed };
         world.consume();
         world
-    }
-}
-
-/// A broker that runs.
-pub(crate) enum Site {
-    Leveret(Box<Broker>),
-    RabbitMq(SocketAddr),
-}
-
-impl Site {
-    /// Where clients connect.
-    pub(crate) fn amqp(&self) -> SocketAddr {
-        match self {
-            Site::Leveret(broker) => broker.amqp(),
-            Site::RabbitMq(address) => *address,
-        }
     }
 }
 
@@ -199,10 +172,7 @@ impl World {
     /// Our own broker.
     #[track_caller]
     pub(crate) fn leveret(&mut self) -> &mut Broker {
-        match &mut self.broker {
-            Site::Leveret(broker) => broker,
-            Site::RabbitMq(_) => panic!("this broker is not ours"),
-        }
+        self.broker.leveret()
     }
 
     /// A persistent message on its way to the delayer.

@@ -1,6 +1,6 @@
-//! A door between the delayer and its broker that a test can hold: it counts what is published
-//! and not yet confirmed, withholds confirms or turns them into refusals, says that the broker is
-//! blocked, and cuts connections. Frames pass as they are otherwise.
+//! A door between a client under test and its broker that a test can hold: it counts what is
+//! published and not yet confirmed, withholds confirms or turns them into refusals, says that the
+//! broker is blocked, and cuts connections. Frames pass as they are otherwise.
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
@@ -36,7 +36,7 @@ enum Confirms {
     Refuse(u64),
 }
 
-/// Frames to the delayer, whole, from more than one thread.
+/// Frames to the client, whole, from more than one thread.
 type Writer = Arc<Mutex<TcpStream>>;
 
 /// One connection through the door.
@@ -77,7 +77,7 @@ impl Proxy {
         Proxy { address, state }
     }
 
-    /// Where the delayer connects.
+    /// Where the client connects.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -126,7 +126,7 @@ impl Proxy {
         self.state().confirms = Confirms::Refuse(count);
     }
 
-    /// Says something to the delayer on channel 0 of every connection.
+    /// Says something to the client on channel 0 of every connection.
     pub(crate) fn say<'a>(&self, method: impl Into<Method<'a>>) {
         let mut bytes = Vec::new();
         frame::write_method(&mut bytes, 0, &method.into());

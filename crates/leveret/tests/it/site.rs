@@ -1,0 +1,46 @@
+//! A broker that a story takes place beside: ours, or RabbitMQ.
+
+use std::net::SocketAddr;
+
+use crate::broker::Broker;
+use crate::peers;
+
+/// Whose broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BrokerKind {
+    Leveret,
+    RabbitMq,
+}
+
+/// A broker that runs.
+pub(crate) enum Site {
+    Leveret(Box<Broker>),
+    RabbitMq(SocketAddr),
+}
+
+impl Site {
+    /// One of this kind: ours is started, RabbitMQ runs already.
+    pub(crate) fn of(kind: BrokerKind) -> Site {
+        match kind {
+            BrokerKind::Leveret => Site::Leveret(Box::new(Broker::start())),
+            BrokerKind::RabbitMq => Site::RabbitMq(peers::rabbitmq()),
+        }
+    }
+
+    /// Where clients connect.
+    pub(crate) fn amqp(&self) -> SocketAddr {
+        match self {
+            Site::Leveret(broker) => broker.amqp(),
+            Site::RabbitMq(address) => *address,
+        }
+    }
+
+    /// Our own broker.
+    #[track_caller]
+    pub(crate) fn leveret(&mut self) -> &mut Broker {
+        match self {
+            Site::Leveret(broker) => broker,
+            Site::RabbitMq(_) => panic!("this broker is not ours"),
+        }
+    }
+}
