@@ -20,4 +20,4 @@ pub mod error;
 pub mod event;
 pub mod link;
 pub mod options;
-mod tls;
+pub mod tls;

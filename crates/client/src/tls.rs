@@ -3,9 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use rustls::client::WantsClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{
+    ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    WantsVerifier,
+};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 
@@ -18,31 +22,52 @@ const SYSTEM: [&str; 3] =
 
 /// The configuration for one address; reads the files now. An error says which file is wrong.
 pub(crate) fn config(address: &Address, files: &TlsFiles) -> Result<Arc<ClientConfig>, String> {
-    let provider = Arc::new(ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .expect("the ring provider has cipher suites for every version");
-    let builder = if address.verify {
-        builder.with_root_certificates(roots(address.ca.as_deref().or(files.ca.as_deref()))?)
-    } else {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider)))
+    let files = TlsFiles {
+        ca: address.ca.clone().or_else(|| files.ca.clone()),
+        cert: address.cert.clone().or_else(|| files.cert.clone()),
+        key: address.key.clone().or_else(|| files.key.clone()),
     };
-    let cert = address.cert.as_deref().or(files.cert.as_deref());
-    let key = address.key.as_deref().or(files.key.as_deref());
-    let config = match (cert, key) {
-        (None, None) => builder.with_no_client_auth(),
+    if address.verify {
+        return verifying(&files).map(Arc::new);
+    }
+    let verifier = Arc::new(Anybody(Arc::new(ring::default_provider())));
+    let builder = builder().dangerous().with_custom_certificate_verifier(verifier);
+    identified(builder, &files).map(Arc::new)
+}
+
+/// The configuration for a server, of whatever protocol, that has to show a certificate of the
+/// authorities in the files, or of the system's; reads the files now.
+///
+/// # Errors
+/// Which file is wrong, and how.
+pub fn verifying(files: &TlsFiles) -> Result<ClientConfig, String> {
+    identified(builder().with_root_certificates(roots(files.ca.as_deref())?), files)
+}
+
+fn builder() -> ConfigBuilder<ClientConfig, WantsVerifier> {
+    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("the ring provider has cipher suites for every version")
+}
+
+/// Our own certificate, when there is one.
+fn identified(
+    builder: ConfigBuilder<ClientConfig, WantsClientCert>,
+    files: &TlsFiles,
+) -> Result<ClientConfig, String> {
+    match (&files.cert, &files.key) {
+        (None, None) => Ok(builder.with_no_client_auth()),
         (Some(cert), Some(key)) => {
             let chain = certificates(cert)?;
             let private = PrivateKeyDer::from_pem_file(key)
                 .map_err(|e| format!("cannot read a private key from {}: {e}", key.display()))?;
             builder.with_client_auth_cert(chain, private).map_err(|e| {
                 format!("certificate {} and key {}: {e}", cert.display(), key.display())
-            })?
+            })
         }
-        (Some(_), None) => return Err("there is a certificate, but no key for it".into()),
-        (None, Some(_)) => return Err("there is a key, but no certificate for it".into()),
-    };
-    Ok(Arc::new(config))
+        (Some(_), None) => Err("there is a certificate, but no key for it".into()),
+        (None, Some(_)) => Err("there is a key, but no certificate for it".into()),
+    }
 }
 
 /// The name that the broker's certificate has to show.
@@ -87,7 +112,7 @@ fn roots(ca: Option<&Path>) -> Result<RootCertStore, String> {
     let system = || SYSTEM.iter().map(Path::new).find(|path| path.exists());
     let path = ca.or_else(system).ok_or(
         "the system has no file of authorities; install ca-certificates or set the file with the \
-         authority that signed the broker's certificate",
+         authority that signed the server's certificate",
     )?;
     let mut roots = RootCertStore::empty();
     let found = certificates(path)?;
