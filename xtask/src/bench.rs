@@ -209,14 +209,23 @@ fn table(options: &Options, numbers: &Numbers) -> String {
     text
 }
 
+/// The value below which a part of them is, from 0 to 1; they are in order.
+pub(crate) fn percentile(sorted: &[f64], part: f64) -> f64 {
+    sorted[((sorted.len() - 1) as f64 * part).round() as usize]
+}
+
 fn median(all: &[f64]) -> String {
     let mut all = all.to_vec();
     all.sort_by(f64::total_cmp);
-    let middle = all[all.len() / 2];
-    match middle {
-        x if x >= 100.0 => format!("{x:.0}"),
-        x if x >= 10.0 => format!("{x:.1}"),
-        x if x >= 1.0 => format!("{x:.2}"),
-        x => format!("{x:.3}"),
+    digits(percentile(&all, 0.5))
+}
+
+/// About three digits of a number.
+pub(crate) fn digits(value: f64) -> String {
+    match value.abs() {
+        x if x >= 100.0 => format!("{value:.0}"),
+        x if x >= 10.0 => format!("{value:.1}"),
+        x if x >= 1.0 => format!("{value:.2}"),
+        _ => format!("{value:.3}"),
     }
 }

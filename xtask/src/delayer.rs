@@ -4,15 +4,16 @@
 //! seconds per million messages of each process, which swing less than rates.
 
 mod load;
-mod program;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use self::load::{Broker, Due, unix_ms};
-use self::program::Program;
+use self::load::{Due, fill, lateness_ms, unix_ms};
+use crate::bench::percentile;
+use crate::load::Broker;
+use crate::program::Program;
 use crate::{broker, process};
 
 /// Bytes of a body.
@@ -101,13 +102,7 @@ struct Bench {
 impl Bench {
     /// An empty folder and a broker in it, with the queues `in` and `out`.
     fn broker(&self) -> Result<Broker> {
-        let dir = &self.options.dir;
-        let _ = std::fs::remove_dir_all(dir);
-        std::fs::create_dir_all(dir)?;
-        let mut command = std::process::Command::new(&self.leveret);
-        command.arg("serve").args(["--amqp-listen=127.0.0.1:0", "--metrics-listen=127.0.0.1:0"]);
-        command.arg("--data-dir").arg(dir.join("broker"));
-        Broker::start(Program::start(command, &dir.join("broker.log"))?)
+        Broker::start(&self.leveret, &self.options.dir, &["in", "out"])
     }
 
     fn delayer(&self, broker: &Broker, more: &[&str]) -> Result<Program> {
@@ -115,7 +110,7 @@ impl Bench {
         let mut command = std::process::Command::new(&self.leveret);
         command.arg("delayer").args(["--queue=in", "--exchange=", "--routingkey=out"]);
         command.args(["--www-port=auto", "--www-ip=127.0.0.1", "--due-sources=x-deliver-at"]);
-        command.arg(format!("--rabbitmq-address={}", broker.url()));
+        command.arg(format!("--rabbitmq-address=amqp://{}", broker.program.address("amqp")?));
         command.arg(format!("--storage-address={}", dir.join("delayer").display()));
         command.arg(format!("--storage-engine={}", self.options.engine));
         command.args(TUNED).args(more);
@@ -151,7 +146,7 @@ fn store_uniform(bench: &Bench) -> Result<String> {
 fn stored(bench: &Bench, due: Due) -> Result<String> {
     let broker = bench.broker()?;
     let count = bench.options.messages;
-    broker.fill(count, BODY_BYTES, due)?;
+    fill(&broker, count, BODY_BYTES, due)?;
     bench.timed(&broker, &["--mode=delay"], "amqpdelayer_stored_total", count)
 }
 
@@ -170,7 +165,7 @@ fn revived(bench: &Bench, due: fn(u64) -> Due) -> Result<String> {
     let count = bench.options.messages;
     // Far enough away that none is due before the last is stored.
     let due_ms = unix_ms() + 20_000 + count / 10;
-    broker.fill(count, BODY_BYTES, due(due_ms))?;
+    fill(&broker, count, BODY_BYTES, due(due_ms))?;
     bench.timed(&broker, &["--mode=delay"], "amqpdelayer_stored_total", count)?;
     let wait = (due_ms + 10_500).checked_sub(unix_ms()).filter(|wait| *wait > 10_500);
     let wait = wait.context("storing took so long that messages were due; use fewer --messages")?;
@@ -185,14 +180,14 @@ fn punctual(bench: &Bench) -> Result<String> {
     let count = DUE_PER_SECOND * seconds;
     let from_ms = unix_ms() + 15_000;
     let delayer = bench.delayer(&broker, &["--mode=both"])?;
-    broker.fill(count, BODY_BYTES, Due::Even { from_ms, span_ms: seconds * 1000 })?;
+    fill(&broker, count, BODY_BYTES, Due::Even { from_ms, span_ms: seconds * 1000 })?;
     delayer.wait_for("amqpdelayer_stored_total", count)?;
     if unix_ms() > from_ms {
         bail!("messages were due before all were stored");
     }
-    let mut late = broker.lateness_ms(count)?;
+    let mut late = lateness_ms(&broker, count)?;
     late.sort_by(f64::total_cmp);
-    let at = |part: f64| late[((late.len() - 1) as f64 * part) as usize];
+    let at = |part| percentile(&late, part);
     let cpu = delayer.cpu_seconds()?;
     delayer.terminate()?;
     Ok(format!(
@@ -211,7 +206,8 @@ fn memory(bench: &Bench) -> Result<String> {
     let count = bench.options.memory_messages;
     let delayer = bench.delayer(&broker, &["--mode=both"])?;
     let from = Instant::now();
-    broker.fill(
+    fill(
+        &broker,
         count,
         BODY_BYTES,
         Due::Spread { from_ms: unix_ms() + 7_200_000, span_ms: 165_600_000 },
@@ -223,7 +219,7 @@ fn memory(bench: &Bench) -> Result<String> {
     let from = Instant::now();
     let delayer = bench.delayer(&broker, &["--mode=both"])?;
     let ready = from.elapsed().as_secs_f64();
-    broker.fill(1, BODY_BYTES, Due::Spread { from_ms: unix_ms() + 100, span_ms: 1 })?;
+    fill(&broker, 1, BODY_BYTES, Due::Spread { from_ms: unix_ms() + 100, span_ms: 1 })?;
     delayer.wait_for("amqpdelayer_revived_total", 1)?;
     let first = from.elapsed().as_secs_f64();
     let disk = folder_bytes(&bench.options.dir.join("delayer"))?;

@@ -5,14 +5,17 @@ mod broker;
 mod crash;
 mod delayer;
 mod known;
+mod load;
 mod namespace;
 mod oracle;
 mod peers;
 mod process;
+mod program;
 mod secantus;
 mod suite;
 mod test;
 mod tidy;
+mod trigger;
 mod with_peers;
 
 use std::process::ExitCode;
@@ -36,6 +39,9 @@ cargo xtask COMMAND
   bench-delayer [--only NAME,…] [--messages N] [--memory-messages N] [--engine log|lmdb] [--dir DIR]
                            measures the delayer with Leveret as its broker; NAME is one of store,
                            store-uniform, revive, revive-uniform, punctual, memory (which needs 45 GB of disk)
+  bench-trigger [--only NAME,…] [--rounds N] [--messages N] [--program LEVERET] [--dir DIR]
+                           measures the trigger with Leveret as its broker; NAME is one of throughput,
+                           throughput-auto, throughput-raw, live, latency, idle, command
 ";
 
 fn main() -> ExitCode {
@@ -53,6 +59,7 @@ fn main() -> ExitCode {
         "crash" => crash::run(rest),
         "bench" => bench::run(rest),
         "bench-delayer" => delayer::run(rest),
+        "bench-trigger" => trigger::run(rest),
         "with-peers" => with_peers::run(rest),
         with_peers::INSIDE => with_peers::inside(rest),
         namespace::INSIDE => namespace::inside(rest),
