@@ -1,3 +1,5 @@
+//! The messages of the measurements, as the endpoint sees them.
+
 use super::*;
 
 #[test]

@@ -1,3 +1,5 @@
+//! The endpoint, over sockets and alone.
+
 use std::io::{Read, Write};
 
 use super::*;
