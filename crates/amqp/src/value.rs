@@ -3,6 +3,8 @@
 //! RabbitMQ bends the specification: `s` is a 16-bit integer and not a short string, `U` does not
 //! exist, and `L` is read as a signed integer and written as `l`.
 
+pub mod raw;
+
 use crate::error::DecodeError;
 use crate::wire::{Reader, put_long_bytes, put_short_bytes};
 
