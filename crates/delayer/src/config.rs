@@ -170,6 +170,7 @@ const SPELLING: Spelling = Spelling {
 /// What most rows have in common.
 const ROW: Setting<DelayerConfig> = Setting {
     name: "",
+    also: &[],
     section: "",
     value: "NUMBER",
     field: |c| &mut c.mode,

@@ -32,7 +32,7 @@ pub(crate) fn run(Given { program, config, print_config, flags }: Given) -> Exit
     }
     let fail = |why: &str, exit| fail(program, config.log_format, why, exit);
     let shutdown = match shutdown::on_signals() {
-        Ok((_, shutdown)) => shutdown,
+        Ok((_, shutdown, _)) => shutdown,
         Err(error) => return fail(&format!("cannot watch signals: {error}"), Exit::Io),
     };
     match delayer::run(config, NAME, &shutdown) {

@@ -10,14 +10,14 @@ use std::path::PathBuf;
 
 use delayer::config::{Addresses, DelayerConfig, OPTIONS, StorageAddress, WwwPort};
 use server::config::ServeConfig;
-use service::config::{ConfigError, FileKind, Loaded, Origin, Section, SectionKind};
+use service::config::{ConfigError, FileKind, Loaded, Origin, Part, Section, SectionKind};
 
 pub(crate) use run::run;
 
 const DELAYER: &str = "delayer";
 
 /// What a section may be.
-pub(crate) const KINDS: &[SectionKind] = &[SectionKind { name: DELAYER }];
+pub(crate) const KINDS: &[SectionKind] = &[SectionKind { name: DELAYER, part: Part::None }];
 
 /// Options that a delayer beside the broker does not have, and the broker's settings that apply.
 const NOT_ITS_OWN: [(&str, &str); 2] = [("log-level", "log_level"), ("log-format", "log_format")];

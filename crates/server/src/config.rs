@@ -148,6 +148,7 @@ pub const SETTINGS: Settings<ServeConfig> =
 /// What most rows have in common: not secret, no variable of the surroundings.
 const ROW: Setting<ServeConfig> = Setting {
     name: "",
+    also: &[],
     section: "",
     value: "TEXT",
     field: |c| &mut c.data_dir,

@@ -23,9 +23,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use error::ConfigError;
-pub use section::{Section, SectionKind};
+pub use section::{Part, Section, SectionKind};
 pub use spelling::{FileKind, Spelling};
-pub use value::{Field, Scalar, Shape, Size, quoted};
+pub use value::{Elsewhere, Field, Scalar, Shape, Size, Word, quoted, word};
 
 /// The name of the configuration file in each directory that is searched.
 pub const FILE_NAME: &str = "leveret.toml";
@@ -38,6 +38,8 @@ pub struct Setting<C: 'static> {
     /// The key in the file; in snake case unless the spelling is loose. The flag is `--` with
     /// dashes, the variable a prefix and capitals; in TOML `a_b` may also be written `b` in `[a]`.
     pub name: &'static str,
+    /// Other names that mean the same, in files and variables.
+    pub also: &'static [&'static str],
     /// The heading under which help and documentation show it. Rows of a section stand together.
     pub section: &'static str,
     /// What stands for the value in help, such as `HOST:PORT`.
@@ -200,9 +202,9 @@ impl<C: Default + Clone> Settings<C> {
             section::merge(&mut sections, found.sections);
             files.push(path);
         }
-        for prefix in self.spelling.prefixes {
-            let found = environment::assignments(prefix, sources)?;
-            layers.extend(section::distribute(&mut sections, prefix, found)?);
+        for prefix in section::prefixes(self.spelling, kinds) {
+            let found = environment::assignments(&prefix, sources)?;
+            layers.extend(section::distribute(&mut sections, kinds, found)?);
         }
         layers.extend(sources.flags.iter().cloned());
         let loaded = self.resolve(C::default(), layers).map_err(|e| e.or_section(kinds))?;

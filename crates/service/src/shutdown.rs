@@ -1,5 +1,6 @@
 //! How a daemon is asked to stop, and the exit codes by which it says how it ended.
-//! SIGTERM or SIGINT: drain. A second one: at once. SIGHUP is reserved and does nothing.
+//! SIGTERM or SIGINT: drain. A second one: at once. SIGHUP: read settings again, where a part of the
+//! daemon can; else it does nothing.
 
 #[cfg(test)]
 mod tests;
@@ -9,7 +10,8 @@ use std::process::ExitCode;
 use std::thread;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, watch};
 
 /// How far the stop has come. Only ever moves down this list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,10 +87,33 @@ impl Shutdown {
     }
 }
 
-/// A stop that the process's signals start. They are handled on a thread of their own, so that
+/// Tells of SIGHUP: somebody wants settings to be read again. Whoever does not, drops it.
+#[derive(Debug)]
+pub struct Hangups {
+    asked: mpsc::Receiver<()>,
+}
+
+impl Hangups {
+    /// What never asks, unless its sender does.
+    pub fn manual() -> (mpsc::Sender<()>, Hangups) {
+        let (sender, asked) = mpsc::channel(1);
+        (sender, Hangups { asked })
+    }
+
+    /// Ends when it was asked for since the last time. Safe to drop and call again.
+    pub async fn asked(&mut self) {
+        if self.asked.recv().await.is_none() {
+            // The sender is gone: nobody will ever ask.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// A stop that the process's signals start, and what they ask for beside it. They are handled on a thread of their own, so that
 /// the second one ends the process even when everything else hangs.
-pub fn on_signals() -> io::Result<(Trigger, Shutdown)> {
+pub fn on_signals() -> io::Result<(Trigger, Shutdown, Hangups)> {
     let (trigger, shutdown) = manual();
+    let (reload, hangups) = Hangups::manual();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let signals = {
         let _inside = runtime.enter();
@@ -101,8 +126,8 @@ pub fn on_signals() -> io::Result<(Trigger, Shutdown)> {
     let asked = trigger.clone();
     thread::Builder::new()
         .name("signals".into())
-        .spawn(move || runtime.block_on(signals.watch(asked)))?;
-    Ok((trigger, shutdown))
+        .spawn(move || runtime.block_on(signals.watch(asked, reload)))?;
+    Ok((trigger, shutdown, hangups))
 }
 
 struct Signals {
@@ -112,14 +137,17 @@ struct Signals {
 }
 
 impl Signals {
-    async fn watch(mut self, trigger: Trigger) {
+    async fn watch(mut self, trigger: Trigger, reload: mpsc::Sender<()>) {
         let mut asked = false;
         loop {
             let (name, exit) = tokio::select! {
                 _ = self.terminate.recv() => ("SIGTERM", Exit::Terminated),
                 _ = self.interrupt.recv() => ("SIGINT", Exit::Interrupted),
                 _ = self.hangup.recv() => {
-                    tracing::warn!("SIGHUP is reserved and does nothing; restart to read settings");
+                    // A full channel is as good: it has not been looked at yet.
+                    if let Err(TrySendError::Closed(())) = reload.try_send(()) {
+                        tracing::warn!("SIGHUP does nothing here; restart to read settings");
+                    }
                     continue;
                 }
             };
@@ -140,6 +168,8 @@ impl Signals {
 pub enum Exit {
     /// Drained after a signal.
     Clean,
+    /// Drained after a signal, but work had to be broken off.
+    Unfinished,
     /// The command line is wrong.
     Usage,
     /// Stored data is damaged or of an unknown version.
@@ -160,8 +190,9 @@ pub enum Exit {
 
 impl Exit {
     /// Every way to end, by code.
-    pub const ALL: [Exit; 9] = [
+    pub const ALL: [Exit; 10] = [
         Exit::Clean,
+        Exit::Unfinished,
         Exit::Usage,
         Exit::Data,
         Exit::Unavailable,
@@ -176,6 +207,7 @@ impl Exit {
     pub fn code(self) -> u8 {
         match self {
             Exit::Clean => 0,
+            Exit::Unfinished => 3,
             Exit::Usage => 64,
             Exit::Data => 65,
             Exit::Unavailable => 69,
@@ -191,6 +223,7 @@ impl Exit {
     pub fn meaning(self) -> &'static str {
         match self {
             Exit::Clean => "stopped cleanly after a signal",
+            Exit::Unfinished => "stopped after a signal, but runs of triggers were aborted",
             Exit::Usage => "the command line is wrong",
             Exit::Data => "stored data is damaged or of an unknown version",
             Exit::Unavailable => "an address to listen on cannot be had",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use service::config::{Scalar, quoted};
+use service::config::{Scalar, quoted, word};
 
 /// What the delayer does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,15 +71,6 @@ pub enum StorageEngine {
     Log,
     /// A data file and an index file of LMDB.
     Lmdb,
-}
-
-/// One of the words of `table`, whatever its case and whether `-` or `_` parts it.
-fn word<T: Copy>(text: &str, table: &[(&str, T)]) -> Result<T, String> {
-    let wanted = text.to_ascii_lowercase().replace('_', "-");
-    table.iter().find(|(word, _)| *word == wanted).map(|(_, value)| *value).ok_or_else(|| {
-        let words: Vec<&str> = table.iter().map(|(word, _)| *word).collect();
-        format!("expected one of {}, got {}", words.join(", "), quoted(text))
-    })
 }
 
 impl Mode {

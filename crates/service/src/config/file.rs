@@ -9,7 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    Assignment, ConfigError, FileKind, Origin, Section, SectionKind, Spelling, lines, tidy,
+    Assignment, ConfigError, FileKind, Origin, Part, Section, SectionKind, Spelling, lines, tidy,
 };
 
 /// A file larger than this is not a configuration.
@@ -114,44 +114,79 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// Takes the tables of `kinds` out of the file.
     fn sections(
-        &self,
+        &mut self,
         file: &mut DeTable<'_>,
         kinds: &[SectionKind],
     ) -> Result<Vec<Section>, ConfigError> {
         let mut sections = Vec::new();
         for kind in kinds {
             let Some((key, value)) = file.remove_entry(kind.name) else { continue };
-            let unnamed = |at: usize| {
-                let reason =
-                    format!("{0} needs a name: write [{0}.NAME] above its settings", kind.name);
-                self.syntax(at, reason)
+            let DeValue::Table(mut inside) = value.into_inner() else {
+                return Err(self.unnamed(kind, key.span().start));
             };
-            let DeValue::Table(named) = value.get_ref() else {
-                return Err(unnamed(key.span().start));
-            };
-            for (name, value) in named.iter() {
+            sections.extend(self.part(kind, key.span().start, &mut inside)?);
+            for (name, value) in inside.iter() {
                 let at = name.span().start;
-                let DeValue::Table(inner) = value.get_ref() else { return Err(unnamed(at)) };
+                let DeValue::Table(inner) = value.get_ref() else {
+                    return Err(self.unnamed(kind, at));
+                };
                 let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
                 if name.get_ref().is_empty() || !name.get_ref().chars().all(is_name) {
                     let reason = "a section's name is made of letters, digits, - and _";
                     return Err(self.syntax(at, reason.to_owned()));
                 }
-                let mut reader = Reader { path: self.path, text: self.text, found: Vec::new() };
-                reader.table("", inner)?;
-                let line = self.line(at);
-                let origin = Origin::File { path: self.path.to_owned(), line };
-                let section = Section {
-                    kind: kind.name,
-                    name: name.get_ref().to_string(),
-                    origin,
-                    assignments: reader.finish()?,
-                };
-                sections.push((line, section));
+                sections.push(self.section(kind, name.get_ref(), at, inner)?);
             }
         }
         sections.sort_by_key(|(line, _)| *line);
         Ok(sections.into_iter().map(|(_, section)| section).collect())
+    }
+
+    /// Takes what is no section out of the table of `kind`, and reads it as the kind says.
+    fn part(
+        &mut self,
+        kind: &SectionKind,
+        at: usize,
+        inside: &mut DeTable<'_>,
+    ) -> Result<Option<(usize, Section)>, ConfigError> {
+        if kind.part == Part::None {
+            return Ok(None);
+        }
+        let mut own = DeTable::new();
+        let is_own = |value: &Spanned<DeValue<'_>>| !matches!(value.get_ref(), DeValue::Table(_));
+        let keys = inside.iter().filter(|(_, value)| is_own(value)).map(|(key, _)| key.clone());
+        for key in keys.collect::<Vec<_>>() {
+            own.extend(inside.remove_entry(&key));
+        }
+        if own.is_empty() && !inside.is_empty() {
+            return Ok(None);
+        }
+        if kind.part == Part::Daemon {
+            self.table("", &own)?;
+            return Ok(None);
+        }
+        self.section(kind, "", at, &own).map(Some)
+    }
+
+    /// One section and its line.
+    fn section(
+        &self,
+        kind: &SectionKind,
+        name: &str,
+        at: usize,
+        inner: &DeTable<'_>,
+    ) -> Result<(usize, Section), ConfigError> {
+        let mut reader = Reader { path: self.path, text: self.text, found: Vec::new() };
+        reader.table("", inner)?;
+        let line = self.line(at);
+        let origin = Origin::File { path: self.path.to_owned(), line };
+        let assignments = reader.finish()?;
+        Ok((line, Section { kind: kind.name, name: name.to_owned(), origin, assignments }))
+    }
+
+    fn unnamed(&self, kind: &SectionKind, at: usize) -> ConfigError {
+        let reason = format!("{0} needs a name: write [{0}.NAME] above its settings", kind.name);
+        self.syntax(at, reason)
     }
 
     fn table(&mut self, prefix: &str, table: &DeTable<'_>) -> Result<(), ConfigError> {

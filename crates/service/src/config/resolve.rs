@@ -6,8 +6,12 @@ use std::collections::BTreeMap;
 use super::error::place;
 use super::spelling::capitals;
 use super::{
-    Assignment, ConfigError, Invalid, Loaded, Origin, Setting, Settings, environment, flag, nearest,
+    Assignment, ConfigError, Elsewhere, Invalid, Loaded, Origin, Setting, Settings, environment,
+    flag, nearest,
 };
+
+/// In the place of a reason that would show a part of a secret.
+const SECRET_REFUSED: &str = "not a value that this setting takes (it is secret and not shown)";
 
 impl<C: Default + Clone> Settings<C> {
     /// Applies `layers` to `defaults` one after the other, and checks the outcome.
@@ -45,9 +49,11 @@ impl<C: Default + Clone> Settings<C> {
         new: Assignment,
         twice: impl Fn(&str) -> bool,
     ) -> Result<&'static str, ConfigError> {
-        let (setting, values) = match self.find(&new.name) {
-            Some(setting) => (setting, new.values),
-            None => match self.secret_named_by(&new)? {
+        let elsewhere = self.elsewhere(&mut loaded.config, &new);
+        let (setting, values) = match (self.find(&new.name), &elsewhere) {
+            (Some(setting), _) => (setting, new.values),
+            (None, Some((setting, _))) => (*setting, Vec::new()),
+            (None, None) => match self.secret_named_by(&new)? {
                 Some((setting, text)) => (setting, vec![text]),
                 None => return Err(self.unknown(&new.name, new.origin)),
             },
@@ -55,15 +61,37 @@ impl<C: Default + Clone> Settings<C> {
         if twice(setting.name) {
             return Err(again(setting.name, loaded.origin(setting.name), new.origin));
         }
-        if let Err(reason) = (setting.field)(&mut loaded.config).set(&values) {
-            let reason = match setting.secret {
-                true => "not a value that this setting takes (it is secret and not shown)".into(),
-                false => reason,
-            };
+        let set = match elsewhere {
+            Some((_, set)) => set,
+            None => {
+                (setting.field)(&mut loaded.config).set(&values).map_err(|reason| {
+                    match setting.secret {
+                        true => SECRET_REFUSED.into(),
+                        false => reason,
+                    }
+                })
+            }
+        };
+        if let Err(reason) = set {
             return Err(ConfigError::Bad { name: setting.name, origin: new.origin, reason });
         }
         loaded.origins.insert(setting.name, new.origin);
         Ok(setting.name)
+    }
+
+    /// For a name such as `password_file`: the setting that is kept elsewhere, now told where.
+    fn elsewhere(
+        &self,
+        config: &mut C,
+        new: &Assignment,
+    ) -> Option<(&'static Setting<C>, Result<(), String>)> {
+        if self.find(&new.name).is_some() {
+            return None;
+        }
+        let (name, place) = Elsewhere::of(&new.name)?;
+        let setting = self.find(name)?;
+        let [at] = new.values.as_slice() else { return None };
+        Some((setting, (setting.field)(config).refer(place, at)?))
     }
 
     /// For a variable `…_FILE` of a setting that holds a secret: the setting, and the file's text.

@@ -59,7 +59,10 @@ impl Spelling {
         table: &'static [Setting<C>],
         name: &str,
     ) -> Vec<&'static Setting<C>> {
-        if let Some(row) = table.iter().find(|row| self.same(row.name, name)) {
+        let exact = |row: &&Setting<C>| {
+            self.same(row.name, name) || row.also.iter().any(|also| self.same(also, name))
+        };
+        if let Some(row) = table.iter().find(exact) {
             return vec![row];
         }
         let short = |row: &&Setting<C>| self.short(row.name).is_some_and(|s| self.same(s, name));

@@ -32,6 +32,7 @@ impl Default for Kennel {
 
 const ROW: Setting<Kennel> = Setting {
     name: "kennel_place",
+    also: &[],
     section: "Home",
     value: "TEXT",
     field: |k| &mut k.place,
@@ -346,7 +347,7 @@ fn durations_have_units_and_print_exactly() {
 }
 
 /// What may stand beside a kennel.
-const KINDS: &[SectionKind] = &[SectionKind { name: "cat" }];
+const KINDS: &[SectionKind] = &[SectionKind { name: "cat", part: Part::None }];
 
 /// Loads a file with sections and variables; gives each as `name@line: option=value…`, or the
 /// refusal.

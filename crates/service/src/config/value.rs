@@ -14,10 +14,32 @@ pub enum Shape {
     Switch,
 }
 
+/// Where a value is kept that is not written down itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Elsewhere {
+    /// In a file: the name with `_file`.
+    File,
+    /// In an environment variable: the name with `_env`.
+    Environment,
+}
+
+impl Elsewhere {
+    /// What `name` asks for beside a setting's own name, if it does.
+    pub(super) fn of(name: &str) -> Option<(&str, Elsewhere)> {
+        let file = name.strip_suffix("_file").map(|name| (name, Elsewhere::File));
+        file.or_else(|| Some((name.strip_suffix("_env")?, Elsewhere::Environment)))
+    }
+}
+
 /// A place in a configuration that a [`super::Setting`] reads and writes.
 pub trait Field {
     /// Replaces the value by what the texts say, or says what was expected.
     fn set(&mut self, raw: &[String]) -> Result<(), String>;
+    /// Takes the value from elsewhere, now or later; `None` when the type knows no such place.
+    fn refer(&mut self, to: Elsewhere, at: &str) -> Option<Result<(), String>> {
+        let _ = (to, at);
+        None
+    }
     /// The value as TOML; `None` when nothing is set.
     fn toml(&self) -> Option<String>;
     /// How many values it takes.
@@ -101,6 +123,32 @@ impl<T: Scalar> Field for Vec<T> {
     }
 }
 
+/// A value that is one of a few words. They are read whatever their case, with `-` or `_`.
+pub trait Word: Copy + PartialEq + 'static {
+    /// Each value by its word, in the order in which they are listed.
+    const WORDS: &'static [(&'static str, Self)];
+}
+
+impl<T: Word> Scalar for T {
+    fn parse(text: &str) -> Result<Self, String> {
+        word(text, T::WORDS)
+    }
+
+    fn toml(&self) -> String {
+        let named = T::WORDS.iter().find(|(_, value)| value == self);
+        quoted(named.expect("every value has a word").0)
+    }
+}
+
+/// One of the words of `table`, whatever its case and whether `-` or `_` parts it.
+pub fn word<T: Copy>(text: &str, table: &[(&str, T)]) -> Result<T, String> {
+    let wanted = text.to_ascii_lowercase().replace('_', "-");
+    table.iter().find(|(word, _)| *word == wanted).map(|(_, value)| *value).ok_or_else(|| {
+        let words: Vec<&str> = table.iter().map(|(word, _)| *word).collect();
+        format!("expected one of {}, got {}", words.join(", "), quoted(text))
+    })
+}
+
 /// `text` as a TOML basic string.
 pub fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
@@ -172,6 +220,28 @@ impl Scalar for u32 {
 
     fn toml(&self) -> String {
         self.to_string()
+    }
+}
+
+/// At most what TOML can write.
+impl Scalar for u64 {
+    fn parse(text: &str) -> Result<Self, String> {
+        whole(text, i64::MAX as u64)
+    }
+
+    fn toml(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Scalar for f64 {
+    fn parse(text: &str) -> Result<Self, String> {
+        let number = text.parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0);
+        number.ok_or_else(|| format!("expected a number such as 0.5, got {}", quoted(text)))
+    }
+
+    fn toml(&self) -> String {
+        format!("{self:?}")
     }
 }
 
