@@ -7,9 +7,14 @@
 //! (what people see).
 #![warn(missing_docs)]
 
+pub mod attempts;
 pub mod config;
 pub mod desk;
+pub mod keys;
+mod machine;
 pub mod message;
+mod origin;
+pub mod outgoing;
 pub mod payload;
 pub mod pipeline;
 pub mod reason;
