@@ -3,7 +3,7 @@
 //! The rule: what passes on RabbitMQ passes on Leveret, unless [`crate::known`] says why not.
 
 mod amqp_tools;
-mod certificates;
+pub(crate) mod certificates;
 mod crates;
 mod go;
 mod python;

@@ -7,7 +7,7 @@
 mod load;
 mod sink;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -18,6 +18,7 @@ use self::sink::{Seen, Sink};
 use crate::bench::{digits, percentile};
 use crate::load::Broker;
 use crate::program::Program;
+use crate::suite::certificates;
 use crate::{broker, process};
 
 /// Messages a second of `latency`, and for how long.
@@ -49,9 +50,10 @@ type Figures = Vec<(&'static str, f64)>;
 type Scenario = (&'static str, fn(&Bench) -> Result<Figures>);
 
 const SCENARIOS: &[Scenario] = &[
-    ("throughput", |bench| bench.waiting("")),
-    ("throughput-auto", |bench| bench.waiting("auto_acknowledge = true\n")),
-    ("throughput-raw", |bench| bench.waiting("profile = \"raw\"\n")),
+    ("throughput", |bench| bench.waiting("", None)),
+    ("throughput-auto", |bench| bench.waiting("auto_acknowledge = true\n", None)),
+    ("throughput-raw", |bench| bench.waiting("profile = \"raw\"\n", None)),
+    ("throughput-tls", throughput_tls),
     ("live", live),
     ("latency", latency),
     ("idle", idle),
@@ -152,11 +154,11 @@ impl Bench {
     }
 
     /// Messages that wait in a queue are run, a hundred at a time.
-    fn waiting(&self, more: &str) -> Result<Figures> {
+    fn waiting(&self, more: &str, tls: Option<&Path>) -> Result<Figures> {
         let broker = self.broker(&["in"])?;
         let count = self.options.messages;
         broker.fill("in", count, &load::body(0), load::properties)?;
-        let sink = Sink::start(0)?;
+        let sink = Sink::start(0, tls)?;
         let before = broker.program.cpu_seconds()?;
         let trigger = self.trigger(&broker, &section("in", "in", 100, &sink, more))?;
         sink.wait_for(count)?;
@@ -182,7 +184,7 @@ impl Bench {
         let queues: &[&str] = if plain { &["in", "plain"] } else { &["in"] };
         let broker = self.broker(queues)?;
         load::fanout(&broker, queues)?;
-        let sink = Sink::start(count as usize)?;
+        let sink = Sink::start(count as usize, None)?;
         let trigger = self.trigger(&broker, &section("in", "in", 100, &sink, ""))?;
         trigger.wait_ready()?;
         let before = trigger.cpu_seconds()?;
@@ -239,8 +241,8 @@ impl Paced {
 fn section(name: &str, queue: &str, consumers: u16, sink: &Sink, more: &str) -> String {
     let url = sink.url();
     format!(
-        "[trigger.{name}]\nqueue = \"{queue}\"\nconsumers = {consumers}\n{more}\
-         [trigger.{name}.http]\nurl = \"{url}\"\n\n"
+        "[trigger.{name}]\nqueue = \"{queue}\"\nconsumers = {consumers}\n\
+         http.url = \"{url}\"\n{more}\n"
     )
 }
 
@@ -262,6 +264,14 @@ fn empty(broker: &Broker) -> Result<()> {
 fn rate(seen: &Seen) -> Result<f64> {
     let (first, last) = seen.first.zip(seen.last).context("no request")?;
     Ok((seen.requests - 1) as f64 / (last - first).as_secs_f64())
+}
+
+/// The endpoint speaks TLS, on connections that stay open.
+fn throughput_tls(bench: &Bench) -> Result<Figures> {
+    certificates::prepare()?;
+    let dir = certificates::dir();
+    let more = format!("http.tls_ca = {:?}\n", dir.join("ca.pem"));
+    bench.waiting(&more, Some(&dir))
 }
 
 /// Messages come as fast as the trigger has to be.
@@ -298,7 +308,7 @@ fn latency(bench: &Bench) -> Result<Figures> {
 fn idle(bench: &Bench) -> Result<Figures> {
     let queues: Vec<String> = (0..IDLE_TRIGGERS).map(|number| format!("q{number}")).collect();
     let broker = bench.broker(&queues)?;
-    let sink = Sink::start(0)?;
+    let sink = Sink::start(0, None)?;
     let sections: String =
         queues.iter().map(|queue| section(queue, queue, 10, &sink, "")).collect();
     let from = Instant::now();

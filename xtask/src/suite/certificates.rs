@@ -8,12 +8,12 @@ use anyhow::Result;
 use crate::process;
 
 /// The folder they are in.
-pub(super) fn dir() -> PathBuf {
+pub(crate) fn dir() -> PathBuf {
     process::peers_dir().join("certificates")
 }
 
 /// Makes an authority, a server and a client certificate, and a client certificate of a stranger.
-pub(super) fn prepare() -> Result<()> {
+pub(crate) fn prepare() -> Result<()> {
     let dir = dir();
     if dir.join("server.key").exists() {
         return Ok(());

@@ -6,6 +6,7 @@ mod tests;
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -13,10 +14,14 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use rustls::ServerConfig;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::LocalSet;
+use tokio_rustls::TlsAcceptor;
 
 use crate::program;
 
@@ -31,6 +36,7 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// A running endpoint.
 pub(super) struct Sink {
     address: SocketAddr,
+    scheme: &'static str,
     requests: Arc<AtomicU64>,
     stop: oneshot::Sender<()>,
     thread: JoinHandle<Result<Seen>>,
@@ -60,8 +66,10 @@ struct Request<'a> {
 
 impl Sink {
     /// Listens on loopback, in a thread of its own; `numbers` is how many numbered messages are
-    /// expected.
-    pub(super) fn start(numbers: usize) -> Result<Sink> {
+    /// expected, and `tls` the folder of the certificate `server.pem` and its `server.key`.
+    pub(super) fn start(numbers: usize, tls: Option<&Path>) -> Result<Sink> {
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let tls = tls.map(acceptor).transpose()?;
         let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
@@ -70,12 +78,12 @@ impl Sink {
         let counted = Arc::clone(&requests);
         let thread = std::thread::Builder::new()
             .name("sink".into())
-            .spawn(move || serve(listener, numbers, counted, stopped))?;
-        Ok(Sink { address, requests, stop, thread })
+            .spawn(move || serve(listener, tls, numbers, counted, stopped))?;
+        Ok(Sink { address, scheme, requests, stop, thread })
     }
 
     pub(super) fn url(&self) -> String {
-        format!("http://{}/run", self.address)
+        format!("{}://{}/run", self.scheme, self.address)
     }
 
     /// Waits until so many requests came in all.
@@ -109,8 +117,20 @@ impl Seen {
     }
 }
 
+fn acceptor(dir: &Path) -> Result<TlsAcceptor> {
+    let chain = CertificateDer::pem_file_iter(dir.join("server.pem"))?.collect::<Result<_, _>>()?;
+    let key = PrivateKeyDer::from_pem_file(dir.join("server.key"))?;
+    let ring = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(ring)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
 fn serve(
     listener: std::net::TcpListener,
+    tls: Option<TlsAcceptor>,
     numbers: usize,
     requests: Arc<AtomicU64>,
     stopped: oneshot::Receiver<()>,
@@ -120,7 +140,17 @@ fn serve(
         let listener = TcpListener::from_std(listener)?;
         loop {
             let (stream, _) = listener.accept().await?;
-            tokio::task::spawn_local(answer(stream, Rc::clone(&seen), Arc::clone(&requests)));
+            stream.set_nodelay(true)?;
+            let (seen, requests, tls) = (Rc::clone(&seen), Arc::clone(&requests), tls.clone());
+            tokio::task::spawn_local(async move {
+                match tls {
+                    None => answer(stream, seen, requests).await,
+                    Some(tls) => match tls.accept(stream).await {
+                        Ok(stream) => answer(stream, seen, requests).await,
+                        Err(_) => seen.borrow_mut().wrong = Some("without a TLS handshake"),
+                    },
+                }
+            });
         }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -135,10 +165,13 @@ fn serve(
 }
 
 /// Answers the requests of a connection; one that breaks just ends.
-async fn answer(mut stream: TcpStream, seen: Rc<RefCell<Seen>>, requests: Arc<AtomicU64>) {
+async fn answer(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    seen: Rc<RefCell<Seen>>,
+    requests: Arc<AtomicU64>,
+) {
     let mut input = Vec::with_capacity(INPUT_BYTES);
     let mut output = Vec::new();
-    let _ = stream.set_nodelay(true);
     while stream.read_buf(&mut input).await.is_ok_and(|bytes| bytes > 0) {
         let arrived = Instant::now();
         let mut used = 0;
@@ -158,7 +191,7 @@ async fn answer(mut stream: TcpStream, seen: Rc<RefCell<Seen>>, requests: Arc<At
             }
         }
         input.drain(..used);
-        if stream.write_all(&output).await.is_err() {
+        if stream.write_all(&output).await.is_err() || stream.flush().await.is_err() {
             return;
         }
         output.clear();

@@ -37,7 +37,7 @@ fn numbers_are_found_in_plain_and_escaped_json() {
 
 #[test]
 fn requests_are_answered_one_by_one_and_remembered() {
-    let sink = Sink::start(2).unwrap();
+    let sink = Sink::start(2, None).unwrap();
     let mut stream = std::net::TcpStream::connect(sink.address).unwrap();
     let mut answer = [0; ANSWER.len()];
     for input in [post(r#"{"number": 1}"#), post("?")] {
@@ -55,7 +55,7 @@ fn requests_are_answered_one_by_one_and_remembered() {
 
 #[test]
 fn a_wrong_request_is_an_error() {
-    let sink = Sink::start(0).unwrap();
+    let sink = Sink::start(0, None).unwrap();
     let mut stream = std::net::TcpStream::connect(sink.address).unwrap();
     stream.write_all(b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n").unwrap();
     let mut answer = Vec::new();
