@@ -5,18 +5,13 @@
 //! no login, so whoever reaches it reads every stored message and may cancel it.
 
 mod api;
-mod figures;
-mod guard;
 mod health;
-mod html;
 mod json;
 mod metrics;
 mod page;
 mod query;
-mod refusal;
 #[cfg(test)]
 mod tests;
-mod time;
 
 use std::io;
 use std::net::TcpListener;
@@ -24,23 +19,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, FromRef, State};
+use axum::extract::{FromRef, State};
 use axum::http::header;
-use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
+use service::http::guard::guarded;
+use service::http::refusal::Refusal;
 use service::http::{Health, Http, Reason};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 
 use crate::desk::{Desk, Gone, Order, Status};
-use refusal::Refusal;
 
 /// An engine that has not answered by then does not answer: a slow storage is asked in between.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Bytes of a request's body; what is asked for fits into a line.
-const REQUEST_BYTES_MAX: usize = 64 << 10;
 
 /// A running web server. Dropping it ends the server and its thread.
 pub type Web = Http;
@@ -75,7 +67,7 @@ impl FromRef<Shared> for Arc<Semaphore> {
 
 fn router(desk: Desk) -> Router {
     let whole = Arc::new(Semaphore::new(api::WHOLE_MAX));
-    Router::new()
+    let routes = Router::new()
         .route("/", get(page::index))
         .route("/messages/{key}/cancel", post(page::cancel))
         .route("/messages/{key}/release", post(page::release))
@@ -88,12 +80,8 @@ fn router(desk: Desk) -> Router {
         .route("/api/messages/reschedule", post(api::reschedule_all))
         .route("/api/messages/{key}", get(api::message).merge(delete(api::cancel)))
         .route("/api/messages/{key}/release", post(api::release))
-        .route("/api/messages/{key}/reschedule", post(api::reschedule))
-        .fallback(|| async { Refusal::not_found("no such page; / shows what there is") })
-        .method_not_allowed_fallback(|| async { Refusal::method() })
-        .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
-        .layer(middleware::from_fn(guard::guard))
-        .with_state(Shared { desk, whole })
+        .route("/api/messages/{key}/reschedule", post(api::reschedule));
+    guarded(routes).with_state(Shared { desk, whole })
 }
 
 async fn prometheus(State(desk): State<Desk>) -> Result<Response, Refusal> {

@@ -2,7 +2,12 @@
 //! It knows no number itself: it asks the daemon over a bounded channel and renders the answer
 //! here, so a scrape costs the daemon no more than a copy of its counters.
 
+pub mod figures;
+pub mod guard;
+pub mod html;
+pub mod json;
 mod limits;
+pub mod refusal;
 #[cfg(test)]
 mod tests;
 
@@ -148,7 +153,7 @@ impl IntoResponse for Health {
             let body = serde_json::json!({ "status": "failing", "reasons": reasons });
             (StatusCode::SERVICE_UNAVAILABLE, body)
         };
-        (status, [(header::CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
+        json::answer(status, &body)
     }
 }
 

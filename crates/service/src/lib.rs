@@ -9,4 +9,5 @@ pub mod machine;
 pub mod metrics;
 pub mod shutdown;
 pub mod startup;
+pub mod time;
 pub mod tls;

@@ -11,12 +11,13 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
+use service::http::json::answer;
+use service::http::refusal::Refusal;
+use service::time::{now, parse, parse_span, rfc3339};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::query::{Query, key_text, parse_key};
-use super::refusal::{Refusal, answer};
-use super::time::{now, parse, parse_span, rfc3339};
 use super::{ask_storage, health, json as view};
 use crate::desk::{Desk, Order, Outcome};
 use crate::message::{DUE_MAX, Entry, Held, Key, Millis};

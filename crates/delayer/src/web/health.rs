@@ -1,9 +1,9 @@
 //! Whether a delayer works, in sentences: what is wrong, and what to do.
 
 use service::http::Reason;
+use service::http::figures::{counted, name};
+use service::time::{relative, span};
 
-use super::figures::{counted, name};
-use super::time::{relative, span};
 use crate::desk::Status;
 
 /// Being late by more than this is worth a word: what is due waits longer than a burst explains.

@@ -6,11 +6,11 @@ use amqp::value::{Table, Value as Field};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
+use service::http::json::set_time;
 
 use super::query::key_text;
-use super::time::rfc3339;
 use crate::desk::Status;
-use crate::message::{Entry, Held, Key, Millis};
+use crate::message::{Entry, Held, Key};
 use crate::web::metrics::COUNTERS;
 
 /// Larger bodies are only given out raw: as base64 in JSON one takes several times its size.
@@ -22,12 +22,6 @@ pub(super) fn text(bytes: &[u8]) -> Value {
         Ok(text) => json!(text),
         Err(_) => json!({ "base64": STANDARD.encode(bytes) }),
     }
-}
-
-/// Sets `NAME` to a time as text and `NAME_ms` to Unix milliseconds, or both to null.
-fn set_time(object: &mut Map<String, Value>, name: &str, at_ms: Option<Millis>) {
-    object.insert(name.into(), json!(at_ms.map(rfc3339)));
-    object.insert(format!("{name}_ms"), json!(at_ms));
 }
 
 /// A key and when it is due, to which more is added.

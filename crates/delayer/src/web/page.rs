@@ -8,16 +8,16 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use service::http::figures::{counted, grouped, name, size};
+use service::http::html::Html;
+use service::http::refusal::Refusal;
+use service::time::{self, readable, relative};
 use tokio::sync::Semaphore;
 
-use super::figures::{counted, grouped, name, size};
 use super::health::{reasons, sentence};
-use super::html::Html;
 use super::metrics::COUNTERS;
 use super::query::{Query, key_text, parse_key};
-use super::refusal::Refusal;
-use super::time::{readable, relative};
-use super::{api, ask_storage, status, time};
+use super::{api, ask_storage, status};
 use crate::desk::{Desk, Order, Outcome, Status};
 use crate::message::{DUE_MAX, Entry, Key, Millis};
 
@@ -30,36 +30,26 @@ const HOURS: u64 = 24;
 /// Blocks of the longest bar.
 const BAR: u64 = 40;
 
+/// What a delayer is called that has no section of its own.
+const ALONE: &str = "delayer";
+
 const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
-
-const STYLE: &str = "<style>
-:root { color-scheme: light dark; }
-body { font: 15px/1.45 system-ui, sans-serif; max-width: 64rem; margin: 1rem auto; padding: 0 1rem; }
-h1 { font-size: 1.3rem; } h2 { font-size: 1.05rem; margin-top: 1.6rem; }
-.state { font-size: 1.1rem; padding: .6rem .8rem; border-left: .4rem solid #2a8a3e; }
-.wrong { border-color: #c62828; }
-table { border-collapse: collapse; } th { text-align: left; font-weight: normal; opacity: .75; }
-td, th { padding: .1rem .9rem .1rem 0; vertical-align: top; overflow-wrap: anywhere; }
-.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-.bar { color: #3b78c3; white-space: nowrap; letter-spacing: -.05em; }
-form { display: inline; } button { font: inherit; }
-</style>
-";
 
 /// `GET /`
 pub(super) async fn index(State(desk): State<Desk>, RawQuery(query): RawQuery) -> Response {
     let status = match status(&desk).await {
         Ok(status) => status,
-        Err(refusal) => return notice(refusal.status, &refusal.error),
+        Err(refusal) => return notice(&refusal),
     };
     let next = ask_storage(&desk, |to| Order::List(Key::MIN, DUE_MAX, NEXT_MAX, to)).await;
     let edges = edges(status.now_ms);
     let due = ask_storage(&desk, |to| Order::Histogram(edges.clone(), to)).await;
 
-    let mut html = Html::default();
     let works = reasons(&status).is_empty();
-    begin(&mut html, Some("./"), if works { "works" } else { "does not work" }, &status.name);
+    let state = if works { "works" } else { "does not work" };
+    let title = format!("{}: {state}", name(status.name.as_bytes()));
+    let mut html = Html::page(title, heading(&status.name), Some("./"));
     if let Some(done) = query.and_then(|query| done(&query)) {
         html.raw("<p role=status><strong>").text(done).raw("</strong></p>\n");
     }
@@ -82,36 +72,20 @@ pub(super) async fn index(State(desk): State<Desk>, RawQuery(query): RawQuery) -
          <a href=\"api/status\">api/status</a>, <a href=\"api/messages\">api/messages</a>, \
          <a href=\"api/histogram\">api/histogram</a>. This page renews itself every 5 s.</p>\n",
     );
-    page(StatusCode::OK, html)
+    html.answer(StatusCode::OK)
 }
 
-fn begin(html: &mut Html, renew: Option<&'static str>, state: &str, of: &str) {
-    html.raw("<!DOCTYPE html>\n<html lang=en><head><meta charset=utf-8>\n");
-    html.raw("<meta name=viewport content=\"width=device-width, initial-scale=1\">\n");
-    if let Some(url) = renew {
-        html.raw("<meta http-equiv=refresh content=\"5; url=").raw(url).raw("\">\n");
+/// The heading of a delayer. One that runs alone has no other name.
+fn heading(of: &str) -> String {
+    match of {
+        ALONE => "Delayer".into(),
+        of => format!("Delayer {}", name(of.as_bytes())),
     }
-    html.raw("<title>").text(name(of.as_bytes())).raw(": ").text(state).raw("</title>\n");
-    html.raw(STYLE).raw("</head><body>\n<h1>Delayer");
-    // One that runs alone has no other name.
-    if of != "delayer" {
-        html.raw(" ").text(name(of.as_bytes()));
-    }
-    html.raw("</h1>\n");
-}
-
-fn page(status: StatusCode, mut html: Html) -> Response {
-    html.raw("</body></html>\n");
-    let kind = [(header::CONTENT_TYPE, "text/html; charset=utf-8")];
-    (status, kind, html.finish()).into_response()
 }
 
 /// A page with one sentence.
-fn notice(status: StatusCode, sentence: &str) -> Response {
-    let mut html = Html::default();
-    begin(&mut html, None, status.canonical_reason().unwrap_or("refused"), "delayer");
-    html.raw("<p class=\"state wrong\">").text(sentence).raw(".</p>\n");
-    page(status, html)
+fn notice(refusal: &Refusal) -> Response {
+    Html::notice(refusal.status, heading(ALONE), &refusal.error)
 }
 
 fn figures(html: &mut Html, s: &Status) {
@@ -252,7 +226,7 @@ pub(super) async fn cancel(
     let Ok(key) = parse_key(&key) else { return after("unknown") };
     let form = match form.map_err(Refusal::from) {
         Ok(form) => form,
-        Err(refusal) => return notice(refusal.status, &refusal.error),
+        Err(refusal) => return notice(&refusal),
     };
     let sure = str::from_utf8(&form).ok().and_then(|form| Query::parse(form, &["sure"]).ok());
     if sure.is_some_and(|form| form.get("sure") == Some(b"yes")) {
@@ -261,11 +235,10 @@ pub(super) async fn cancel(
     let (held, _permit) = match api::load(&desk, whole, key).await {
         Ok(loaded) => loaded,
         Err(Refusal { status: StatusCode::NOT_FOUND, .. }) => return after("unknown"),
-        Err(refusal) => return notice(refusal.status, &refusal.error),
+        Err(refusal) => return notice(&refusal),
     };
     let properties = amqp::content::Properties(&held.message.properties);
-    let mut html = Html::default();
-    begin(&mut html, None, "cancel?", "delayer");
+    let mut html = Html::page("delayer: cancel?", heading(ALONE), None);
     html.raw(
         "<p class=\"state wrong\">Cancel this message? It is deleted and never published.</p>\n",
     );
@@ -277,7 +250,7 @@ pub(super) async fn cancel(
     html.row("Body", size(held.message.body.len() as u64)).raw("</table>\n");
     html.raw("<form method=post><input type=hidden name=sure value=yes>");
     html.raw("<button>cancel it</button></form> <a href=\"../../\">keep it</a>\n");
-    page(StatusCode::OK, html)
+    html.answer(StatusCode::OK)
 }
 
 fn change(outcome: Result<Outcome, Refusal>, done: &'static str) -> Response {
@@ -285,7 +258,7 @@ fn change(outcome: Result<Outcome, Refusal>, done: &'static str) -> Response {
         Ok(Outcome::Done(_)) => after(done),
         Ok(Outcome::Unknown) => after("unknown"),
         Ok(Outcome::InFlight) => after("in-flight"),
-        Err(refusal) => notice(refusal.status, &refusal.error),
+        Err(refusal) => notice(&refusal),
     }
 }
 

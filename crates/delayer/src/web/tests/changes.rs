@@ -1,9 +1,9 @@
 //! Changing by the API: cancel, release and reschedule, one message or all copies of it.
 
 use serde_json::json;
+use service::time;
 
 use super::*;
-use crate::web::time;
 
 #[test]
 fn a_cancelled_message_is_gone() {

@@ -7,7 +7,7 @@ mod tests;
 const NAME_CHARS_MAX: usize = 100;
 
 /// `1,234,567`.
-pub(super) fn grouped(number: u64) -> String {
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() * 4 / 3);
     for (index, digit) in digits.chars().enumerate() {
@@ -20,12 +20,12 @@ pub(super) fn grouped(number: u64) -> String {
 }
 
 /// `1 message`, `2,000 messages`.
-pub(super) fn counted(number: u64, one: &str) -> String {
+pub fn counted(number: u64, one: &str) -> String {
     format!("{} {one}{}", grouped(number), if number == 1 { "" } else { "s" })
 }
 
 /// `1.5 GiB`.
-pub(super) fn size(bytes: u64) -> String {
+pub fn size(bytes: u64) -> String {
     const UNITS: &[(u32, &str)] = &[(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
     match UNITS.iter().find(|(shift, _)| bytes >> shift > 0) {
         Some((shift, unit)) => format!("{:.1} {unit}", bytes as f64 / (1_u64 << shift) as f64),
@@ -35,7 +35,7 @@ pub(super) fn size(bytes: u64) -> String {
 
 /// A name as text of limited length. What is not UTF-8, controls the terminal or turns the
 /// direction of writing is shown as `�`.
-pub(super) fn name(bytes: &[u8]) -> String {
+pub fn name(bytes: &[u8]) -> String {
     let hidden = |c: char| {
         c.is_control()
             || matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

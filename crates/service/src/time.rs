@@ -1,7 +1,7 @@
 //! Times and durations as people write and read them: RFC 3339 in UTC, `+90s`, `in 2 h 5 min`.
 //!
-//! Years above 9999 have a sign and as many digits as they need, as ISO 8601 has it: the last
-//! millisecond that can be stored is in the year 292278994. No time zones but offsets, no leap
+//! Years above 9999 have a sign and as many digits as they need, as ISO 8601 has it: the
+//! last millisecond that can be told is in the year 292278994. No time zones but offsets, no leap
 //! seconds: second 60 is the first one of the next minute.
 
 #[cfg(test)]
@@ -9,7 +9,11 @@ mod tests;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::message::{DUE_MAX, Millis};
+/// Milliseconds since 1970.
+pub type Millis = u64;
+
+/// The latest time that can be written and read, in the year 292278994.
+pub const LATEST: Millis = i64::MAX as Millis;
 
 const SECOND: u64 = 1_000;
 const MINUTE: u64 = 60 * SECOND;
@@ -22,13 +26,13 @@ const DAYS_OF_ERA: i64 = 146_097;
 /// Days from 0000-03-01, where a year of this calculation begins, to 1970-01-01.
 const DAYS_TO_1970: i64 = 719_468;
 
-/// Digits of a year after a sign. More could not be stored, and would not fit into the calculation.
+/// Digits of a year after a sign. More could not be told, and would not fit into the calculation.
 const YEAR_DIGITS_MAX: usize = 9;
 
 /// The present.
-pub(super) fn now() -> Millis {
+pub fn now() -> Millis {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(DUE_MAX).min(DUE_MAX)
+    u64::try_from(since.as_millis()).unwrap_or(LATEST).min(LATEST)
 }
 
 /// Year, month and day of a number of days after 1970-01-01.
@@ -64,7 +68,7 @@ fn days_of_month(year: i64, month: i64) -> i64 {
 }
 
 /// `2026-11-22T09:08:07.006Z`.
-pub(super) fn rfc3339(at_ms: Millis) -> String {
+pub fn rfc3339(at_ms: Millis) -> String {
     let (year, month, day) = date((at_ms / DAY) as i64);
     let plus = if year > 9999 { "+" } else { "" };
     let (hour, minute) = (at_ms % DAY / HOUR, at_ms % HOUR / MINUTE);
@@ -73,13 +77,13 @@ pub(super) fn rfc3339(at_ms: Millis) -> String {
 }
 
 /// `2026-11-22 09:08:07 UTC`, to the second.
-pub(super) fn readable(at_ms: Millis) -> String {
+pub fn readable(at_ms: Millis) -> String {
     let text = rfc3339(at_ms);
     format!("{} UTC", text[..text.len() - 5].replace('T', " "))
 }
 
 /// The two largest units of a duration: `2 h 5 min`.
-pub(super) fn span(ms: u64) -> String {
+pub fn span(ms: u64) -> String {
     const UNITS: &[(u64, &str)] =
         &[(365 * DAY, "y"), (DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (SECOND, "s")];
     let Some(first) = UNITS.iter().position(|(unit, _)| ms >= *unit) else {
@@ -94,7 +98,7 @@ pub(super) fn span(ms: u64) -> String {
 }
 
 /// How far a time is from now: `in 5 s`, `2 h 5 min ago`, `now`.
-pub(super) fn relative(at_ms: Millis, now_ms: Millis) -> String {
+pub fn relative(at_ms: Millis, now_ms: Millis) -> String {
     match at_ms.abs_diff(now_ms) {
         0..SECOND => "now".into(),
         ahead if at_ms > now_ms => format!("in {}", span(ahead)),
@@ -104,7 +108,7 @@ pub(super) fn relative(at_ms: Millis, now_ms: Millis) -> String {
 
 /// Reads a duration with its unit, `ms`, `s`, `m`, `h` or `d`, such as `90s` or `1.5h`; says what
 /// was expected.
-pub(super) fn parse_span(text: &str) -> Result<u64, String> {
+pub fn parse_span(text: &str) -> Result<u64, String> {
     let refused = || format!("expected a duration such as 90s, 15m, 2h or 1d, got {text:?}");
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(refused)?;
     let (number, unit) = text.split_at(digits);
@@ -138,23 +142,23 @@ fn digits_of(text: &str) -> Option<Option<u64>> {
 
 /// Reads a point in time: RFC 3339, Unix milliseconds, `now`, or `+` and a duration from now. A
 /// query's `+` arrives as a space, which is taken for one. Says what was expected.
-pub(super) fn parse(text: &str, now_ms: Millis) -> Result<Millis, String> {
+pub fn parse(text: &str, now_ms: Millis) -> Result<Millis, String> {
     if text == "now" {
         return Ok(now_ms);
     }
-    let late = || format!("{text:?} is later than {}", rfc3339(DUE_MAX));
+    let late = || format!("{text:?} is later than {}", rfc3339(LATEST));
     if let Some(number) = digits_of(text) {
-        return number.filter(|ms| *ms <= DUE_MAX).ok_or_else(late);
+        return number.filter(|ms| *ms <= LATEST).ok_or_else(late);
     }
     if let Some(ahead) = text.strip_prefix(['+', ' '])
         && !ahead.contains('-')
     {
         let at_ms = now_ms.checked_add(parse_span(ahead)?);
-        return at_ms.filter(|ms| *ms <= DUE_MAX).ok_or_else(late);
+        return at_ms.filter(|ms| *ms <= LATEST).ok_or_else(late);
     }
     match parse_rfc3339(text) {
         Some(Some(at_ms)) if at_ms < 0 => Err(format!("{text:?} is before 1970")),
-        Some(Some(at_ms)) if at_ms as u64 <= DUE_MAX => Ok(at_ms as u64),
+        Some(Some(at_ms)) if at_ms as u64 <= LATEST => Ok(at_ms as u64),
         Some(_) => Err(late()),
         None => Err(format!(
             "expected a time such as 2026-11-22T09:08:07Z, Unix milliseconds or +90s, got {text:?}"

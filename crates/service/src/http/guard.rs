@@ -1,16 +1,20 @@
-//! What holds for every request: a limit on its head, no changes on behalf of other web sites, and
-//! headers that keep a browser from doing more with an answer than showing it.
+//! What holds for every request: limits on its head and body, no changes on behalf of other web
+//! sites, and headers that keep a browser from doing more with an answer than showing it.
 
-use axum::extract::Request;
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::{HeaderMap, Method, StatusCode};
-use axum::middleware::Next;
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 
 use super::refusal::Refusal;
 
 /// Bytes of path, query and headers together; a query holds little more than a name of 255 bytes.
 const HEAD_BYTES_MAX: usize = 16 << 10;
+
+/// Bytes of a request's body; what is asked for fits into a line.
+pub const REQUEST_BYTES_MAX: usize = 64 << 10;
 
 const ANSWER_HEADERS: [(HeaderName, &str); 5] = [
     (header::CACHE_CONTROL, "no-store"),
@@ -24,8 +28,17 @@ const ANSWER_HEADERS: [(HeaderName, &str); 5] = [
     (header::X_FRAME_OPTIONS, "DENY"),
 ];
 
+/// The routes behind the guard; every other path and method is refused.
+pub fn guarded<S: Clone + Send + Sync + 'static>(routes: Router<S>) -> Router<S> {
+    routes
+        .fallback(|| async { Refusal::not_found("no such page; / shows what there is") })
+        .method_not_allowed_fallback(|| async { Refusal::method() })
+        .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
+        .layer(middleware::from_fn(guard))
+}
+
 /// Lets a request through, or refuses it.
-pub(super) async fn guard(request: Request, next: Next) -> Response {
+async fn guard(request: Request, next: Next) -> Response {
     let mut response = match check(&request) {
         Ok(()) => next.run(request).await,
         Err(refusal) => refusal.into_response(),
