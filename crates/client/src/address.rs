@@ -2,7 +2,7 @@
 //! RabbitMQ's URI specification and its query parameters.
 
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -221,6 +221,20 @@ impl Address {
             parsed => parsed,
         };
         text.split(',').enumerate().map(parse).collect()
+    }
+
+    /// Moves to one of the listeners of a broker on this machine, to one that is reached on
+    /// loopback if there is one: some users may log in there only.
+    pub fn move_to(&mut self, listeners: &[SocketAddr]) {
+        let near = |at: &&SocketAddr| at.ip().is_loopback() || at.ip().is_unspecified();
+        let Some(listener) = listeners.iter().find(near).or(listeners.first()) else { return };
+        let ip: IpAddr = match listener.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            other => other,
+        };
+        self.host = ip.to_string();
+        self.port = listener.port();
     }
 
     fn login(&mut self, login: &str) -> Result<(), AddressError> {

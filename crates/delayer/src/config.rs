@@ -162,8 +162,10 @@ const SPELLING: Spelling = Spelling {
     prefixes: &["AMQPDELAYER_", "LEVERET_DELAYER_"],
     optional: &["rabbitmq-", "storage-", "www-"],
     loose: true,
+    flags: true,
     kind: FileKind::Lines,
     file: "amqpdelayer.txt",
+    drop_ins: "",
     page: "docs/delayer-options.md",
 };
 

@@ -114,6 +114,6 @@ impl Delayer {
             Origin::Default => self.origin.clone(),
             origin => origin.clone(),
         };
-        ConfigError::Bad { name: option, origin, reason }
+        ConfigError::Bad { name: option.to_owned(), origin, reason }
     }
 }

@@ -1,5 +1,7 @@
 //! The command line: which part to run, and the flags of its settings.
 
+mod trigger;
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -8,12 +10,16 @@ use delayer::config::OPTIONS;
 use server::config::SETTINGS;
 use service::config::{Assignment, ConfigError};
 
+pub(crate) use trigger::{Action, Sample};
+
 /// What the command line asks for.
 pub(crate) enum Command {
     /// Run the broker, and what its file declares beside it.
     Serve(Given),
     /// Run a delayer alone.
     Delayer(Given),
+    /// Run triggers alone, or look at them.
+    Trigger(Given, Action),
 }
 
 /// What the command line gives to the part that it runs.
@@ -64,6 +70,7 @@ pub(crate) fn read(arguments: impl Iterator<Item = OsString>) -> Result<Command,
     let (name, matches) = matches.subcommand().expect("clap demands a command, and has one");
     Ok(match name {
         "delayer" => Command::Delayer(given(LEVERET, matches, OPTIONS.flags(matches))),
+        "trigger" => trigger::read(matches),
         _ => Command::Serve(given(LEVERET, matches, SETTINGS.flags(matches))),
     })
 }
@@ -109,6 +116,7 @@ fn root() -> Clap {
                 .display_name("leveret delayer")
                 .override_usage("leveret delayer [OPTIONS]"),
         )
+        .subcommand(trigger::command())
         .after_help(EXAMPLES)
 }
 
@@ -161,17 +169,21 @@ Examples:
       every setting, its value, and where that comes from
   leveret delayer --rabbitmq-queue retries --rabbitmq-exchange mail
       holds the messages of a queue until they are due, for this or another broker
+  leveret trigger --config trigger.toml
+      calls an HTTP endpoint or runs a command for every message of a queue
 
-`leveret serve --help` and `leveret delayer --help` list every setting. Stop either with SIGTERM
-or Ctrl-C.";
+`leveret serve --help`, `leveret delayer --help` and `leveret trigger --help` list every setting.
+Stop any of them with SIGTERM or Ctrl-C.";
 
 const SETTINGS_HELP: &str = "\
 Each setting has one name everywhere: --data-dir here, LEVERET_DATA_DIR in the environment,
 data_dir in leveret.toml. A flag wins over the environment, that over conf.d/*.toml, that over
-leveret.toml. A section [delayer.NAME] of the file runs a delayer beside the broker.
+leveret.toml. A section [delayer.NAME] or [trigger.NAME] of the file runs a delayer or a trigger
+beside the broker.
 
-Exit codes: 0 stopped cleanly, 64 wrong command line, 65 damaged data, 69 address not available,
-74 input/output error, 75 data directory in use, 78 wrong setting, 130 or 143 second signal.";
+Exit codes: 0 stopped cleanly, 3 runs of triggers were aborted, 64 wrong command line, 65 damaged
+data, 69 address not available, 74 input/output error, 75 data directory in use, 78 wrong setting,
+130 or 143 second signal.";
 
 const DELAYER_EXAMPLES: &str = "\
 Examples:

@@ -5,6 +5,7 @@ mod alone;
 mod beside;
 mod command;
 mod serve;
+mod triggers;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
             serve::run(given)
         }
         Ok(Command::Delayer(given)) => alone::run(given),
+        Ok(Command::Trigger(given, action)) => triggers::run(given, action),
         Err(Answer::Clap(answer)) => {
             // Help and version go to stdout and are no failure.
             let _ = answer.print();

@@ -173,6 +173,13 @@ pub struct Loaded<C> {
 }
 
 impl<C> Loaded<C> {
+    /// Another configuration whose values come from the same places.
+    pub fn with<D>(&self, config: D) -> Loaded<D> {
+        let Loaded { origins, files, sections, .. } = self;
+        let (origins, files, sections) = (origins.clone(), files.clone(), sections.clone());
+        Loaded { config, origins, files, sections }
+    }
+
     /// Where the value of `setting` comes from.
     pub fn origin(&self, setting: &str) -> &Origin {
         self.origins.get(setting).unwrap_or(&Origin::Default)
@@ -213,7 +220,7 @@ impl<C: Default + Clone> Settings<C> {
 }
 
 /// The closest of `names`, if it is close enough to be a slip of the hand.
-fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = (name.len() / 3).max(2);
     names
         .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))

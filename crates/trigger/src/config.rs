@@ -2,19 +2,28 @@
 //! help and docs/trigger-options.md derive from the row.
 
 mod broker;
+mod check;
 mod definition;
 mod pipeline;
+mod resolve;
+mod sections;
+mod spelling;
+mod table;
 mod trigger;
 mod value;
+mod warnings;
 mod words;
 
+use service::config::{Setting, Settings};
 use service::listen::HostPort;
 use service::log::{Format, Level};
 
-pub use broker::{AccountConfig, BrokerConfig};
+pub use broker::{ACCOUNT, AccountConfig, BROKER, BrokerConfig};
 pub use definition::{Definition, Reload, Secrets, Set};
 pub use pipeline::{CommandConfig, HttpConfig};
-pub use trigger::TriggerConfig;
+pub use sections::Sections;
+pub use spelling::kinds;
+pub use trigger::{TRIGGER, TriggerConfig};
 pub use value::{ExitCodes, Headers, KeySource, Secret, Texts};
 pub use words::{
     DeadLetterMode, ExitMeaning, ExitPreset, HeaderStyle, Int64, OnExpire, OnInvalidText,
@@ -48,3 +57,55 @@ impl Default for TriggersConfig {
         }
     }
 }
+
+/// The settings of `[trigger]`, and of the command line.
+pub const TRIGGERS: Settings<TriggersConfig> = Settings {
+    command: "leveret trigger",
+    spelling: &spelling::ALONE,
+    table: TRIGGERS_TABLE,
+    check: |_| Ok(()),
+};
+
+const ROW: Setting<TriggersConfig> = Setting {
+    name: "listen",
+    also: &[],
+    section: "All triggers",
+    value: "HOST:PORT",
+    field: |c| &mut c.listen,
+    secret: false,
+    fallback_variable: None,
+    doc: "Where page, API, metrics and health are served, without a login. Empty: nowhere.",
+};
+
+const TRIGGERS_TABLE: &[Setting<TriggersConfig>] = &[
+    ROW,
+    Setting {
+        name: "threads",
+        value: "NUMBER",
+        field: |c| &mut c.threads,
+        doc: "Threads that run triggers, at most; 0 is one per core.",
+        ..ROW
+    },
+    Setting {
+        name: "allow_inline_secrets",
+        value: "BOOL",
+        field: |c| &mut c.allow_inline_secrets,
+        doc: "Whether passwords and keys may stand in the file itself.",
+        ..ROW
+    },
+    Setting {
+        name: "log_level",
+        value: "LEVEL",
+        field: |c| &mut c.log_level,
+        doc: "What is logged to stderr: error, warn, info, debug, trace or off, or directives such \
+              as `info,trigger=debug`.",
+        ..ROW
+    },
+    Setting {
+        name: "log_format",
+        value: "text|json",
+        field: |c| &mut c.log_format,
+        doc: "How it is logged: text, or one JSON object a line.",
+        ..ROW
+    },
+];

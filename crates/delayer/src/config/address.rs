@@ -1,6 +1,6 @@
 //! Where brokers and storages are: URLs whose passwords are never shown, and directories.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use client::address::{Address, Password};
@@ -103,19 +103,10 @@ impl Addresses {
         }])
     }
 
-    /// Moves the first of them to one of the listeners of this machine, to one that is reached on
-    /// loopback if there is one: some users may log in there only.
+    /// Moves the first of them to one of the listeners of this machine.
     pub fn move_to(&mut self, listeners: &[SocketAddr]) {
-        let near = |at: &&SocketAddr| at.ip().is_loopback() || at.ip().is_unspecified();
-        let Some(listener) = listeners.iter().find(near).or(listeners.first()) else { return };
-        let ip: IpAddr = match listener.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-            other => other,
-        };
         if let Some(first) = self.0.first_mut() {
-            first.host = ip.to_string();
-            first.port = listener.port();
+            first.move_to(listeners);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{FileKind, Loaded, Settings, flag, lines};
+use super::{FileKind, Loaded, Setting, Settings, flag, lines};
 
 /// Origins stand in this column unless the value reaches further.
 const ORIGIN_COLUMN: usize = 56;
@@ -39,33 +39,48 @@ impl<C: Default + Clone> Settings<C> {
         let mut defaults = C::default();
         let mut out = String::new();
         let mut section = "";
+        let middle = if self.spelling.flags { "Flag, variable" } else { "Value, variable" };
         for setting in self.table {
             if setting.section != section {
                 section = setting.section;
                 let head =
-                    "| Setting | Flag, variable | Default | What it does |\n|---|---|---|---|";
+                    format!("| Setting | {middle} | Default | What it does |\n|---|---|---|---|");
                 writeln!(out, "\n## {section}\n\n{head}").expect("a string takes any text");
             }
             let default = match (setting.field)(&mut defaults).toml() {
                 Some(value) => format!("`{}`", value.replace('|', "\\|")),
                 None => "not set".into(),
             };
-            let variable = self.spelling.variable(setting.name);
-            let variables = match (self.takes_file(setting), setting.fallback_variable) {
-                (true, _) => format!(", `{variable}_FILE`"),
-                (false, Some(other)) => format!("; default also from `{other}`"),
-                (false, None) => String::new(),
-            };
+            let names: Vec<String> =
+                [setting.name].iter().chain(setting.also).map(|name| format!("`{name}`")).collect();
             writeln!(
                 out,
-                "| `{}` | `{} {}`, `{variable}`{variables} | {default} | {} |",
-                setting.name,
-                flag(setting.name),
-                setting.value.replace('|', "\\|"),
+                "| {} | {}, {} | {default} | {} |",
+                names.join(", "),
+                self.written(setting),
+                self.variables(setting),
                 setting.doc.replace('|', "\\|"),
             )
             .expect("a string takes any text");
         }
         out
+    }
+
+    /// The flag and its value, or the value alone.
+    fn written(&self, setting: &Setting<C>) -> String {
+        let value = setting.value.replace('|', "\\|");
+        match self.spelling.flags {
+            true => format!("`{} {value}`", flag(setting.name)),
+            false => format!("`{value}`"),
+        }
+    }
+
+    fn variables(&self, setting: &Setting<C>) -> String {
+        let variable = self.spelling.variable(setting.name);
+        match (self.takes_file(setting), setting.fallback_variable) {
+            (true, _) => format!("`{variable}`, `{variable}_FILE`"),
+            (false, Some(other)) => format!("`{variable}`; default also from `{other}`"),
+            (false, None) => format!("`{variable}`"),
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Origin, SectionKind, nearest, spelling::capitals};
+use super::{Origin, Section, SectionKind, nearest, spelling::capitals};
 use crate::shutdown::Exit;
 
 /// Why settings were refused. Each says where and, where it can, what was meant.
@@ -24,7 +24,7 @@ pub enum ConfigError {
     #[error("{}: {reason}", place(.origin, .name))]
     Bad {
         /// The setting.
-        name: &'static str,
+        name: String,
         /// Where the value stands.
         origin: Origin,
         /// What was expected and what was found.
@@ -63,6 +63,9 @@ pub enum ConfigError {
         /// What the parser says.
         reason: String,
     },
+    /// Settings that leave nothing to do, in a sentence that says what to write.
+    #[error("{0}")]
+    Nothing(String),
     /// A file that cannot be read.
     #[error("cannot read {what} {}: {source}", .path.display())]
     Read {
@@ -86,7 +89,26 @@ impl ConfigError {
             | ConfigError::Ambiguous { .. }
             | ConfigError::NoSection { .. }
             | ConfigError::Syntax { .. }
+            | ConfigError::Nothing(_)
             | ConfigError::Read { .. } => Exit::Config,
+        }
+    }
+
+    /// The same refusal of what stands in `section`, which files do not name on that line.
+    pub fn inside(self, section: &Section) -> ConfigError {
+        match self {
+            ConfigError::Bad { name, origin: Origin::Default, reason } => {
+                let name = format!("{} {name}", section.head());
+                ConfigError::Bad { name, origin: section.origin.clone(), reason }
+            }
+            ConfigError::Bad { name, origin: origin @ Origin::File { .. }, reason } => {
+                ConfigError::Bad { name: format!("{} {name}", section.head()), origin, reason }
+            }
+            ConfigError::Unknown { name, origin: origin @ Origin::File { .. }, nearest, page } => {
+                let name = format!("{name} in {}", section.head());
+                ConfigError::Unknown { name, origin, nearest, page }
+            }
+            other => other,
         }
     }
 

@@ -1,4 +1,4 @@
-//! The file layer: `leveret.toml` and the `conf.d/*.toml` beside it, or one file of lines, with the
+//! The file layer: a TOML file and those of the directory beside it (`conf.d/*.toml`), or one file of lines, with the
 //! line of every key.
 
 use std::fs;
@@ -24,8 +24,8 @@ pub(super) struct Contents {
     pub(super) sections: Vec<Section>,
 }
 
-/// The files to read, in order: the named one or the first found, then, for TOML, its
-/// `conf.d/*.toml` sorted by name. A named file must exist; one that is searched for need not.
+/// The files to read, in order: the named one or the first found, then, for TOML, those of the
+/// directory beside it sorted by name. A named file must exist; one that is searched for need not.
 pub(super) fn locate(
     spelling: &Spelling,
     named: Option<&Path>,
@@ -52,7 +52,7 @@ fn drop_ins(spelling: &Spelling, directory: &Path) -> Result<Vec<PathBuf>, Confi
     if spelling.kind == FileKind::Lines {
         return Ok(Vec::new());
     }
-    let folder = directory.join("conf.d");
+    let folder = directory.join(spelling.drop_ins);
     let refused = |source| ConfigError::Read {
         what: "the directory of configuration files",
         path: tidy(&folder),

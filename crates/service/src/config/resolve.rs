@@ -35,7 +35,7 @@ impl<C: Default + Clone> Settings<C> {
             layer_of.insert(setting, layer);
         }
         (self.check)(&loaded.config).map_err(|Invalid { setting, reason }| ConfigError::Bad {
-            name: setting,
+            name: setting.to_owned(),
             origin: loaded.origin(setting).clone(),
             reason,
         })?;
@@ -73,7 +73,8 @@ impl<C: Default + Clone> Settings<C> {
             }
         };
         if let Err(reason) = set {
-            return Err(ConfigError::Bad { name: setting.name, origin: new.origin, reason });
+            let name = setting.name.to_owned();
+            return Err(ConfigError::Bad { name, origin: new.origin, reason });
         }
         loaded.origins.insert(setting.name, new.origin);
         Ok(setting.name)
@@ -169,7 +170,7 @@ fn again(name: &'static str, first: &Origin, second: Origin) -> ConfigError {
         },
         (first, origin) => {
             let reason = format!("the same setting as {}: keep one of them", place(first, name));
-            ConfigError::Bad { name, origin, reason }
+            ConfigError::Bad { name: name.to_owned(), origin, reason }
         }
     }
 }

@@ -5,7 +5,7 @@ use super::{ENVIRONMENT_PREFIX, FILE_NAME, Setting, squashed};
 /// What a configuration file looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
-    /// TOML, with `conf.d/*.toml` beside it.
+    /// TOML, with a directory of others beside it.
     Toml,
     /// Lines of `name: value`, with nothing beside it.
     Lines,
@@ -20,10 +20,14 @@ pub struct Spelling {
     pub optional: &'static [&'static str],
     /// Whether `-` and `_` are passed over wherever they stand.
     pub loose: bool,
+    /// Whether they are flags of a command line; those of sections are not.
+    pub flags: bool,
     /// What a configuration file looks like.
     pub kind: FileKind,
     /// The name of the file in each directory that is searched.
     pub file: &'static str,
+    /// The directory beside a TOML file whose `*.toml` are read after it.
+    pub drop_ins: &'static str,
     /// The page that lists every setting.
     pub page: &'static str,
 }
@@ -34,8 +38,10 @@ impl Spelling {
         prefixes: &[ENVIRONMENT_PREFIX],
         optional: &[],
         loose: false,
+        flags: true,
         kind: FileKind::Toml,
         file: FILE_NAME,
+        drop_ins: "conf.d",
         page: "docs/settings.md",
     };
 

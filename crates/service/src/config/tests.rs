@@ -483,3 +483,52 @@ fn lines_read_back_every_text_that_they_spell() {
         assert_eq!(read[0].values, [text], "{line}");
     }
 }
+
+/// The sections of a daemon whose own settings may stand in `[kennel]`, or of one beside it.
+fn parts(part: Part, text: &str, variables: &[(&str, &str)]) -> String {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join(FILE_NAME), text).unwrap();
+    let sources = Sources {
+        search: vec![directory.path().into()],
+        environment: variables.iter().map(|(k, v)| (k.into(), v.into())).collect(),
+        ..Sources::default()
+    };
+    let kinds = [SectionKind { name: "dog", part }];
+    let shown = |section: &Section| {
+        let said = section.assignments.iter().map(|a| format!(" {}={}", a.name, a.values[0]));
+        format!("{}{}; ", section.head(), said.collect::<String>())
+    };
+    let outcome = match KENNEL.load_with(&sources, &kinds) {
+        Ok(loaded) => {
+            let food = Scalar::toml(&loaded.config.food);
+            format!("{}food={food}", loaded.sections.iter().map(shown).collect::<String>())
+        }
+        Err(refusal) => refusal.to_string(),
+    };
+    outcome.replace(directory.path().to_str().unwrap(), "DIR")
+}
+
+#[test]
+fn keys_of_a_kind_itself_are_a_section_or_the_daemons_own() {
+    let text = "[dog]\nfood = 1\n[dog.rex]\nfood = 2";
+    let variables = [("LEVERET_DOG_BARKS", "true"), ("LEVERET_DOG_REX_WALK", "1s")];
+    assert_eq!(
+        parts(Part::Section, text, &variables),
+        "[dog] food=1 barks=true; [dog.rex] food=2 walk=1s; food=\"3kB\""
+    );
+    assert_eq!(parts(Part::Daemon, text, &variables[1..]), "[dog.rex] food=2 walk=1s; food=1");
+    assert_eq!(
+        parts(Part::None, text, &[]),
+        "DIR/leveret.toml:2: dog needs a name: write [dog.NAME] above its settings"
+    );
+    assert_eq!(parts(Part::Section, "[dog]", &[]), "[dog]; food=\"3kB\"");
+    assert_eq!(parts(Part::Section, "[dog.rex]", &[]), "[dog.rex]; food=\"3kB\"");
+    assert_eq!(
+        parts(Part::Section, "", &[("LEVERET_DOG_BARKS", "true")]),
+        "[dog] barks=true; food=\"3kB\""
+    );
+    assert_eq!(
+        parts(Part::Daemon, "food = 1\n[dog]\nfood = 2", &[]),
+        "DIR/leveret.toml:3: food is already set in line 1"
+    );
+}

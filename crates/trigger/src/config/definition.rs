@@ -2,6 +2,7 @@
 //! how to read it again. A trigger whose definition has not changed goes on at a reload.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use client::address::Address;
@@ -63,6 +64,16 @@ pub struct Set {
     pub watched: Vec<PathBuf>,
     /// What works and may not be meant, a sentence each.
     pub warnings: Vec<String>,
+}
+
+impl Set {
+    /// Moves the triggers that read from the broker beside them to where that listens.
+    pub fn move_home(&mut self, listeners: &[SocketAddr]) {
+        let at_home = self.triggers.iter_mut().filter(|trigger| trigger.is_at_home);
+        for address in at_home.flat_map(|trigger| &mut trigger.addresses) {
+            address.move_to(listeners);
+        }
+    }
 }
 
 /// How the configuration is read again while triggers run.

@@ -1,8 +1,11 @@
 //! What one trigger is told.
 
-use service::config::Size;
+use service::config::{Settings, Size};
 
+use super::check;
 use super::pipeline::{CommandConfig, HttpConfig};
+use super::spelling;
+use super::table::TABLE;
 use super::value::KeySource;
 use super::words::{
     DeadLetterMode, HeaderStyle, Int64, OnExpire, OnInvalidText, PipelineSize, Profile, RetryMode,
@@ -167,3 +170,11 @@ impl Default for TriggerConfig {
         }
     }
 }
+
+/// The settings of `[trigger.NAME]`.
+pub const TRIGGER: Settings<TriggerConfig> = Settings {
+    command: "leveret trigger",
+    spelling: &spelling::TRIGGER,
+    table: TABLE,
+    check: check::trigger,
+};

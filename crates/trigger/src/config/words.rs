@@ -1,5 +1,7 @@
 //! Settings that are one of a few words.
 
+use service::config::Word;
+
 /// How much runs at the same time, by the sizes of Digibee's pipelines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PipelineSize {
@@ -9,6 +11,14 @@ pub enum PipelineSize {
     Medium,
     /// 40 runs.
     Large,
+}
+
+impl Word for PipelineSize {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("small", PipelineSize::Small),
+        ("medium", PipelineSize::Medium),
+        ("large", PipelineSize::Large),
+    ];
 }
 
 impl PipelineSize {
@@ -36,6 +46,15 @@ pub enum OnExpire {
     Drop,
 }
 
+impl Word for OnExpire {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("auto", OnExpire::Auto),
+        ("requeue", OnExpire::Requeue),
+        ("dead-letter", OnExpire::DeadLetter),
+        ("drop", OnExpire::Drop),
+    ];
+}
+
 /// How a failed message is tried again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RetryMode {
@@ -48,6 +67,14 @@ pub enum RetryMode {
     DelayQueue,
 }
 
+impl Word for RetryMode {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("hold", RetryMode::Hold),
+        ("requeue", RetryMode::Requeue),
+        ("delay-queue", RetryMode::DelayQueue),
+    ];
+}
+
 /// What happens to a message that failed for good.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeadLetterMode {
@@ -58,6 +85,14 @@ pub enum DeadLetterMode {
     Publish,
     /// It is acknowledged and counted.
     Discard,
+}
+
+impl Word for DeadLetterMode {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("broker", DeadLetterMode::Broker),
+        ("publish", DeadLetterMode::Publish),
+        ("discard", DeadLetterMode::Discard),
+    ];
 }
 
 /// The form in which a pipeline is given a message.
@@ -78,6 +113,17 @@ pub enum Profile {
     Lambda,
 }
 
+impl Word for Profile {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("digibee", Profile::Digibee),
+        ("raw", Profile::Raw),
+        ("typed", Profile::Typed),
+        ("cloudevents-binary", Profile::CloudeventsBinary),
+        ("cloudevents-structured", Profile::CloudeventsStructured),
+        ("lambda", Profile::Lambda),
+    ];
+}
+
 /// How headers are shown as JSON.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HeaderStyle {
@@ -88,6 +134,11 @@ pub enum HeaderStyle {
     Typed,
 }
 
+impl Word for HeaderStyle {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("plain", HeaderStyle::Plain), ("typed", HeaderStyle::Typed)];
+}
+
 /// How 64-bit integers are shown in plain headers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Int64 {
@@ -96,6 +147,11 @@ pub enum Int64 {
     Number,
     /// As strings, for JavaScript.
     String,
+}
+
+impl Word for Int64 {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("number", Int64::Number), ("string", Int64::String)];
 }
 
 /// What happens to text that is not in its character set.
@@ -110,6 +166,14 @@ pub enum OnInvalidText {
     DeadLetter,
 }
 
+impl Word for OnInvalidText {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("base64", OnInvalidText::Base64),
+        ("replace", OnInvalidText::Replace),
+        ("dead-letter", OnInvalidText::DeadLetter),
+    ];
+}
+
 /// What the property `timestamp` is shown in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TimestampUnit {
@@ -118,6 +182,11 @@ pub enum TimestampUnit {
     Seconds,
     /// Milliseconds, as Java has it.
     Milliseconds,
+}
+
+impl Word for TimestampUnit {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("s", TimestampUnit::Seconds), ("ms", TimestampUnit::Milliseconds)];
 }
 
 /// How connections to a broker are encrypted.
@@ -132,6 +201,11 @@ pub enum TlsMode {
     Mutual,
 }
 
+impl Word for TlsMode {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("off", TlsMode::Off), ("on", TlsMode::On), ("mutual", TlsMode::Mutual)];
+}
+
 /// How to log in to a broker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sasl {
@@ -144,6 +218,11 @@ pub enum Sasl {
     Oauth2,
 }
 
+impl Word for Sasl {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("plain", Sasl::Plain), ("external", Sasl::External), ("oauth2", Sasl::Oauth2)];
+}
+
 /// What a command reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Stdin {
@@ -152,6 +231,11 @@ pub enum Stdin {
     Envelope,
     /// The body as it is.
     Body,
+}
+
+impl Word for Stdin {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("envelope", Stdin::Envelope), ("body", Stdin::Body)];
 }
 
 /// What an exit code means.
@@ -169,6 +253,16 @@ pub enum ExitMeaning {
     Drop,
 }
 
+impl Word for ExitMeaning {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("ok", ExitMeaning::Ok),
+        ("retry", ExitMeaning::Retry),
+        ("dead-letter", ExitMeaning::Dead),
+        ("requeue", ExitMeaning::Requeue),
+        ("drop", ExitMeaning::Drop),
+    ];
+}
+
 /// Whose exit codes a command has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ExitPreset {
@@ -177,4 +271,9 @@ pub enum ExitPreset {
     Sysexits,
     /// RabbitMQ cli consumer's: 0 ok, 3 reject, 4 reject and requeue, 5 nack, 6 nack and requeue.
     Corvus,
+}
+
+impl Word for ExitPreset {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("sysexits", ExitPreset::Sysexits), ("corvus", ExitPreset::Corvus)];
 }
