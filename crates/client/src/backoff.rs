@@ -29,13 +29,13 @@ pub struct Backoff {
     pauses: Pauses,
     which: usize,
     failures: usize,
-    random: u64,
+    chance: Chance,
 }
 
 impl Backoff {
     /// For that many addresses, with chance drawn from `seed`.
     pub fn new(addresses: usize, pauses: Pauses, seed: u64) -> Backoff {
-        Backoff { addresses: addresses.max(1), pauses, which: 0, failures: 0, random: seed }
+        Backoff { addresses: addresses.max(1), pauses, which: 0, failures: 0, chance: Chance(seed) }
     }
 
     /// The index of the address to try now.
@@ -55,18 +55,24 @@ impl Backoff {
         self.failures += 1;
         self.which = (self.which + 1) % self.addresses;
         let wait = self.pauses.first.saturating_mul(1 << round).min(self.pauses.longest);
-        wait - wait.mul_f64(self.fraction() * self.pauses.jitter.clamp(0.0, 1.0))
+        wait - wait.mul_f64(self.chance.fraction() * self.pauses.jitter.clamp(0.0, 1.0))
     }
 
     /// Notes success: the next failure waits as the first one did. The address stays.
     pub fn reset(&mut self) {
         self.failures = 0;
     }
+}
 
+/// Chance that a seed decides, for jitter.
+#[derive(Clone, Debug)]
+pub struct Chance(pub u64);
+
+impl Chance {
     /// From 0 to 1, by splitmix64.
-    fn fraction(&mut self) -> f64 {
-        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.random;
+    pub fn fraction(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64

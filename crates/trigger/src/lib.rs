@@ -9,7 +9,9 @@
 
 pub mod attempts;
 pub mod config;
+pub mod daemon;
 pub mod desk;
+mod engine;
 pub mod keys;
 mod machine;
 pub mod message;
@@ -18,3 +20,4 @@ pub mod outgoing;
 pub mod payload;
 pub mod pipeline;
 pub mod reason;
+pub mod web;

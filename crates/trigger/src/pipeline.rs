@@ -1,10 +1,16 @@
 //! How a message is run: what goes into a pipeline, and what comes out.
 
+pub mod command;
+pub mod http;
+
 use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use self::command::Command;
+use self::http::{Http, Shared};
+use crate::config::Definition;
 use crate::message::Message;
 use crate::payload::{Metadata, Rendered};
 use crate::reason::Reason;
@@ -66,4 +72,54 @@ pub struct Outcome {
     pub reply: Option<Reply>,
     /// How it ended, for logs and the page: `200`, `exit 75`, `connection refused`.
     pub summary: String,
+}
+
+/// Why a pipeline cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// It is an HTTP endpoint.
+    #[error("{0}")]
+    Http(#[from] http::SetupError),
+    /// It is a command.
+    #[error("{0}")]
+    Command(#[from] command::SetupError),
+}
+
+/// Where messages are run.
+pub enum Pipeline {
+    /// At an HTTP endpoint.
+    Http(Http),
+    /// By a local command.
+    Command(Command),
+}
+
+impl Pipeline {
+    /// The pipeline of a trigger. `shared` is what all of a thread have in common.
+    ///
+    /// # Errors
+    /// What in the configuration cannot be used.
+    pub fn new(definition: &Definition, shared: &Shared) -> Result<Pipeline, SetupError> {
+        let Definition { name, trigger, secrets, .. } = definition;
+        if trigger.command.argv.is_empty() {
+            return Ok(Pipeline::Http(Http::new(name, trigger, secrets, shared)?));
+        }
+        let keep_reply = trigger.reply_enabled;
+        Ok(Pipeline::Command(Command::new(&trigger.command, name, &trigger.queue, keep_reply)?))
+    }
+
+    /// Runs a message, within its timeout. Dropping the future ends the run.
+    pub async fn run(&self, run: &Run) -> Outcome {
+        match self {
+            Pipeline::Http(http) => http.run(run).await,
+            Pipeline::Command(command) => command.run(run).await,
+        }
+    }
+
+    /// `http` or `command`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Pipeline::Http(_) => "http",
+            Pipeline::Command(_) => "command",
+        }
+    }
 }
