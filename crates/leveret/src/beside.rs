@@ -1,119 +1,53 @@
 //! What runs beside the broker, in its process: a delayer for each section `[delayer.NAME]` of the
-//! file, on a thread of its own and connected like any other client.
+//! file, and the triggers of sections `[trigger.NAME]`, on threads of their own and connected like
+//! any other client.
 //!
 //! They start when the broker is ready and end before it does: at a stop they may still publish.
 //! One that cannot go on stops the whole process.
 
+mod delayer;
 mod run;
+mod triggers;
 
-use std::path::PathBuf;
+use server::config::{SETTINGS, ServeConfig};
+use service::config::{ConfigError, Loaded, Part, SectionKind, Sources};
+use trigger::config::kinds;
 
-use delayer::config::{Addresses, DelayerConfig, OPTIONS, StorageAddress, WwwPort};
-use server::config::ServeConfig;
-use service::config::{ConfigError, FileKind, Loaded, Origin, Part, Section, SectionKind};
+use self::delayer::{DELAYER, Delayer};
+use self::triggers::Triggers;
 
 pub(crate) use run::run;
-
-const DELAYER: &str = "delayer";
+pub(crate) use triggers::Again;
 
 /// What a section may be.
-pub(crate) const KINDS: &[SectionKind] = &[SectionKind { name: DELAYER, part: Part::None }];
+const KINDS: [SectionKind; 4] = {
+    let [trigger, broker, account] = kinds(Part::Section);
+    [SectionKind { name: DELAYER, part: Part::None }, trigger, broker, account]
+};
 
-/// Options that a delayer beside the broker does not have, and the broker's settings that apply.
-const NOT_ITS_OWN: [(&str, &str); 2] = [("log-level", "log_level"), ("log-format", "log_format")];
-
-/// A delayer that a section declares.
-pub(crate) struct Delayer {
-    /// The section's name.
-    pub(crate) name: String,
-    origin: Origin,
-    loaded: Loaded<DelayerConfig>,
+/// Everything that the broker's file declares beside it, checked.
+pub(crate) struct Beside {
+    delayers: Vec<Delayer>,
+    triggers: Option<Triggers>,
 }
 
-/// The delayers of the file, checked.
-pub(crate) fn read(broker: &Loaded<ServeConfig>) -> Result<Vec<Delayer>, ConfigError> {
-    let mut delayers = Vec::<Delayer>::new();
-    for section in broker.sections.iter().filter(|section| section.kind == DELAYER) {
-        let delayer = delayer(&broker.config, section)?;
-        if let Some(other) = delayers.iter().find(|other| other.place() == delayer.place()) {
-            let reason = format!(
-                "[delayer.{}] stores there as well: give each delayer a storage of its own",
-                other.name
-            );
-            return Err(delayer.refused("storage-address", reason));
-        }
-        delayers.push(delayer);
-    }
-    Ok(delayers)
+/// The broker's settings, and what runs beside it.
+pub(crate) fn read(sources: &Sources) -> Result<(Loaded<ServeConfig>, Beside), ConfigError> {
+    let broker = SETTINGS.load_with(sources, &KINDS)?;
+    let delayers = delayer::read(&broker)?;
+    let triggers = triggers::read(&broker, sources)?;
+    Ok((broker, Beside { delayers, triggers }))
 }
 
-fn delayer(broker: &ServeConfig, section: &Section) -> Result<Delayer, ConfigError> {
-    let directory = broker.data_dir.join(format!("delayer-{}", section.name));
-    let defaults = DelayerConfig {
-        rabbitmq_address: own_address(broker),
-        storage_address: StorageAddress::Path(directory),
-        www_port: WwwPort::Off,
-        ..DelayerConfig::default()
-    };
-    let loaded = OPTIONS.section(defaults, section)?;
-    let delayer = Delayer { name: section.name.clone(), origin: section.origin.clone(), loaded };
-    for (option, setting) in NOT_ITS_OWN {
-        if *delayer.loaded.origin(option) != Origin::Default {
-            let reason = format!("the process has one log: set the broker's {setting} instead");
-            return Err(delayer.refused(option, reason));
-        }
-    }
-    if broker.amqp_listen.is_empty() && delayer.is_at_home() {
-        let reason = "the broker listens with TLS only, so this has to say where it is";
-        return Err(delayer.refused("rabbitmq-address", reason.to_owned()));
-    }
-    Ok(delayer)
-}
-
-/// How a delayer reaches the broker that it runs beside; the real port is known when it is ready.
-fn own_address(broker: &ServeConfig) -> Addresses {
-    let port = broker.amqp_listen.first().map_or(0, |listen| listen.port);
-    Addresses::local(port, &broker.default_user, &broker.default_pass, &broker.default_vhost)
-}
-
-impl Delayer {
-    /// Whether it is a client of the broker that it runs beside.
-    fn is_at_home(&self) -> bool {
-        *self.loaded.origin("rabbitmq-address") == Origin::Default
-    }
-
-    /// Its section as a part of the file.
+impl Beside {
+    /// The sections as a part of the file.
     pub(crate) fn print(&self) -> String {
-        let head = format!("[delayer.{}]", self.name);
-        let options = OPTIONS.print_as(FileKind::Toml, &self.loaded);
-        let its_own = |line: &&str| !NOT_ITS_OWN.iter().any(|(option, _)| line.starts_with(option));
-        let options: String = options.split_inclusive('\n').filter(its_own).collect();
-        format!("\n{head:<56} # {}\n{options}", self.origin)
+        let delayers = self.delayers.iter().map(Delayer::print);
+        delayers.chain(self.triggers.iter().map(Triggers::print)).collect()
     }
 
-    /// Logs what may not be meant.
+    /// Logs what may not be meant. Triggers do that themselves.
     pub(crate) fn warn(&self) {
-        for warning in delayer::config::warnings(&self.loaded) {
-            tracing::warn!("[delayer.{}] {warning}", self.name);
-        }
-    }
-
-    /// What no other delayer may store in: a directory by whatever way it is named, or a URL.
-    fn place(&self) -> PathBuf {
-        match &self.loaded.config.storage_address {
-            StorageAddress::Mongo(address) => PathBuf::from(address),
-            StorageAddress::Path(path) | StorageAddress::Lmdb(path) => {
-                let absolute = std::path::absolute(path).unwrap_or_else(|_| path.clone());
-                absolute.canonicalize().unwrap_or(absolute)
-            }
-        }
-    }
-
-    fn refused(&self, option: &'static str, reason: String) -> ConfigError {
-        let origin = match self.loaded.origin(option) {
-            Origin::Default => self.origin.clone(),
-            origin => origin.clone(),
-        };
-        ConfigError::Bad { name: option.to_owned(), origin, reason }
+        self.delayers.iter().for_each(Delayer::warn);
     }
 }

@@ -1,16 +1,17 @@
 //! The broker, and what its file declares beside it: `leveret serve`.
 
-use server::config::{SETTINGS, ServeConfig};
-use service::config::{ConfigError, Loaded, Sources};
+use server::config::SETTINGS;
+use service::config::Sources;
 use service::shutdown::{self, Exit};
 
-use crate::beside::{self, Delayer, KINDS};
+use crate::beside::{self, Again};
 use crate::command::Given;
 use crate::{fail, show};
 
 /// Runs it to its end.
 pub(crate) fn run(Given { program, config, print_config, flags }: Given) -> Exit {
-    let (loaded, delayers) = match load(&Sources::of_process(config, flags)) {
+    let sources = Sources::of_process(config, flags);
+    let (loaded, beside) = match beside::read(&sources) {
         Ok(found) => found,
         Err(error) => {
             eprintln!("{program}: {error}");
@@ -18,32 +19,24 @@ pub(crate) fn run(Given { program, config, print_config, flags }: Given) -> Exit
         }
     };
     if print_config {
-        let sections: String = delayers.iter().map(Delayer::print).collect();
-        return show(&(SETTINGS.print(&loaded) + &sections));
+        return show(&(SETTINGS.print(&loaded) + &beside.print()));
     }
     let (config, files) = (&loaded.config, &loaded.files);
     service::log::start(&config.log_level, config.log_format);
     let version = env!("CARGO_PKG_VERSION");
     tracing::info!(pid = std::process::id(), ?files, "leveret {version} starts");
-    for delayer in &delayers {
-        delayer.warn();
-    }
+    beside.warn();
     let fail = |why: &str, exit| fail(program, config.log_format, why, exit);
-    let shutdown = match shutdown::on_signals() {
-        Ok((_, shutdown, _)) => shutdown,
+    let (shutdown, asked) = match shutdown::on_signals() {
+        Ok((_, shutdown, hangups)) => (shutdown, hangups),
         Err(error) => return fail(&format!("cannot watch signals: {error}"), Exit::Io),
     };
-    match beside::run(config, delayers, &shutdown) {
+    let again = Again { broker: loaded.clone(), sources, asked };
+    match beside::run(config, beside, again, &shutdown) {
         Ok(()) => {
             tracing::info!("stopped cleanly");
             Exit::Clean
         }
         Err(failure) => fail(&failure.why, failure.exit),
     }
-}
-
-fn load(sources: &Sources) -> Result<(Loaded<ServeConfig>, Vec<Delayer>), ConfigError> {
-    let loaded = SETTINGS.load_with(sources, KINDS)?;
-    let delayers = beside::read(&loaded)?;
-    Ok((loaded, delayers))
 }

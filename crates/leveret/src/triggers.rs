@@ -53,9 +53,6 @@ fn serve(program: &str, set: Set, sources: Sources) -> Exit {
     let version = env!("CARGO_PKG_VERSION");
     let files = &set.watched;
     tracing::info!(pid = std::process::id(), ?files, "leveret trigger {version} starts");
-    for warning in &set.warnings {
-        tracing::warn!("{warning}");
-    }
     let fail = |why: &str, exit| fail(program, format, why, exit);
     let (shutdown, asked) = match shutdown::on_signals() {
         Ok((_, shutdown, hangups)) => (shutdown, hangups),

@@ -19,7 +19,7 @@ use service::listen::HostPort;
 use service::log::{Format, Level};
 
 pub use broker::{ACCOUNT, AccountConfig, BROKER, BrokerConfig};
-pub use definition::{Definition, Reload, Secrets, Set};
+pub use definition::{Definition, Home, Reload, Secrets, Set};
 pub use pipeline::{CommandConfig, HttpConfig};
 pub use sections::Sections;
 pub use spelling::kinds;

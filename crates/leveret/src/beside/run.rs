@@ -1,8 +1,8 @@
-//! The threads of the broker and of the delayers beside it, and the order in which they stop.
+//! The threads of the broker and of the parts beside it, and the order in which they stop.
 //!
 //! ```text
-//! signal ──> delayers drain ──> all ended ──> the broker drains ──> the process ends
-//! a delayer fails ──^          the broker fails ──> delayers end at once
+//! signal ──> parts drain ──> all ended ──> the broker drains ──> the process ends
+//! a part fails ──^          the broker fails ──> parts end at once
 //! ```
 
 use std::net::SocketAddr;
@@ -13,7 +13,9 @@ use server::config::ServeConfig;
 use service::shutdown::{self, Exit, Shutdown, Trigger};
 use tokio::sync::{mpsc, oneshot};
 
-use super::Delayer;
+use super::Beside;
+use super::delayer::Delayer;
+use super::triggers::{Again, Triggers};
 
 /// Why the process ends otherwise than it was asked to.
 pub(crate) struct Failure {
@@ -23,33 +25,64 @@ pub(crate) struct Failure {
     pub(crate) exit: Exit,
 }
 
-/// Runs the broker and, while it runs, `delayers`, until `shutdown` says stop.
+/// A part of the process that runs on a thread of its own.
+enum Part {
+    Delayer(Delayer),
+    Triggers(Triggers, Again),
+}
+
+impl Part {
+    fn name(&self) -> String {
+        match self {
+            Part::Delayer(delayer) => format!("delayer-{}", delayer.name),
+            Part::Triggers(..) => "triggers".into(),
+        }
+    }
+
+    fn run(self, addresses: &[SocketAddr], shutdown: &Shutdown) -> Result<(), Failure> {
+        match self {
+            Part::Delayer(delayer) => delayer.run(addresses, shutdown),
+            Part::Triggers(triggers, again) => triggers.run(again, addresses, shutdown),
+        }
+    }
+}
+
+/// Runs the broker and, while it runs, what is `beside` it, until `shutdown` says stop. Without
+/// triggers nothing is read `again`.
 pub(crate) fn run(
     config: &ServeConfig,
-    delayers: Vec<Delayer>,
+    beside: Beside,
+    again: Again,
     shutdown: &Shutdown,
 ) -> Result<(), Failure> {
     let failed = |error: server::RunError| Failure { why: error.to_string(), exit: error.exit() };
-    if delayers.is_empty() {
+    let mut parts: Vec<Part> = beside.delayers.into_iter().map(Part::Delayer).collect();
+    match beside.triggers {
+        Some(triggers) => parts.push(Part::Triggers(triggers, again)),
+        // Nobody follows SIGHUP then, which is said when it comes.
+        None => drop(again),
+    }
+    if parts.is_empty() {
         return server::run(config, shutdown, |_| {}).map_err(failed);
     }
     let (stop_broker, broker_shutdown) = shutdown::manual();
-    let (stop_delayers, delayers_shutdown) = shutdown::manual();
+    let (stop_parts, parts_shutdown) = shutdown::manual();
     let (ready, is_ready) = oneshot::channel();
     let watch = Watch {
-        delayers,
-        delayers_shutdown,
-        stop_delayers: stop_delayers.clone(),
+        parts,
+        parts_shutdown,
+        stop_parts: stop_parts.clone(),
         stop_broker,
         shutdown: shutdown.clone(),
     };
-    let watcher = start("delayers", move || watch.run(is_ready))?;
+    let watcher = start("beside", move || watch.run(is_ready))?;
     let served = server::run(config, &broker_shutdown, |addresses| {
         // The watcher is gone only when a stop was asked for before the start was complete.
         let _ = ready.send(addresses.to_vec());
     });
-    stop_delayers.now();
-    let watched = watcher.join().unwrap_or_else(|_| Err(panicked("the watch over the delayers")));
+    stop_parts.now();
+    let watched =
+        watcher.join().unwrap_or_else(|_| Err(panicked("the watch over the broker's parts")));
     served.map_err(failed).and(watched)
 }
 
@@ -67,11 +100,11 @@ fn panicked(what: &str) -> Failure {
     Failure { why: format!("{what} ended by an error in the program"), exit: Exit::Io }
 }
 
-/// Starts the delayers when the broker is ready, waits for their end, and then ends the broker.
+/// Starts the parts when the broker is ready, waits for their end, and then ends the broker.
 struct Watch {
-    delayers: Vec<Delayer>,
-    delayers_shutdown: Shutdown,
-    stop_delayers: Trigger,
+    parts: Vec<Part>,
+    parts_shutdown: Shutdown,
+    stop_parts: Trigger,
     stop_broker: Trigger,
     /// What the signals say.
     shutdown: Shutdown,
@@ -100,11 +133,11 @@ impl Watch {
         let Ok(addresses) = addresses else { return Ok(()) };
         let (ended, mut ends) = mpsc::unbounded_channel();
         let mut outcome = Ok(());
-        for delayer in self.delayers {
-            let started = launch(delayer, &addresses, self.delayers_shutdown.clone(), &ended);
+        for part in self.parts {
+            let started = launch(part, addresses.clone(), self.parts_shutdown.clone(), &ended);
             if let Err(failure) = started {
                 outcome = Err(failure);
-                self.stop_delayers.drain();
+                self.stop_parts.drain();
                 break;
             }
         }
@@ -115,44 +148,32 @@ impl Watch {
                 end = ends.recv() => end,
                 () = self.shutdown.draining(), if !asked => {
                     asked = true;
-                    self.stop_delayers.drain();
+                    self.stop_parts.drain();
                     continue;
                 }
             };
             let Some(end) = end else { return outcome };
             if end.is_err() {
                 outcome = outcome.and(end);
-                self.stop_delayers.drain();
+                self.stop_parts.drain();
             }
         }
     }
 }
 
-/// Starts one delayer, which tells `ended` how it ended.
+/// Starts one part, which tells `ended` how it ended.
 fn launch(
-    delayer: Delayer,
-    addresses: &[SocketAddr],
+    part: Part,
+    addresses: Vec<SocketAddr>,
     shutdown: Shutdown,
     ended: &mpsc::UnboundedSender<Result<(), Failure>>,
 ) -> Result<(), Failure> {
-    let at_home = delayer.is_at_home();
-    let (name, mut config) = (delayer.name, delayer.loaded.config);
-    if at_home {
-        config.rabbitmq_address.move_to(addresses);
-    }
     let ended = ended.clone();
-    let thread = format!("delayer-{name}");
-    start(&thread, move || {
-        let run = || delayer::run(&config, &name, &shutdown);
-        let end = match catch_unwind(AssertUnwindSafe(run)) {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => {
-                Err(Failure { why: format!("[delayer.{name}] {error}"), exit: error.exit() })
-            }
-            Err(_) => Err(panicked(&format!("[delayer.{name}]"))),
-        };
-        // The watch has ended only after a delayer that could not be started.
-        let _ = ended.send(end);
+    let name = part.name();
+    start(&name.clone(), move || {
+        let end = catch_unwind(AssertUnwindSafe(|| part.run(&addresses, &shutdown)));
+        // The watch has ended only after a part that could not be started.
+        let _ = ended.send(end.unwrap_or_else(|_| Err(panicked(&name))));
     })
     .map(drop)
 }

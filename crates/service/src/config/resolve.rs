@@ -14,6 +14,14 @@ use super::{
 const SECRET_REFUSED: &str = "not a value that this setting takes (it is secret and not shown)";
 
 impl<C: Default + Clone> Settings<C> {
+    /// The settings whose values differ, by name.
+    pub fn differences(&self, one: &C, other: &C) -> Vec<&'static str> {
+        let (mut one, mut other) = (one.clone(), other.clone());
+        let differs =
+            |row: &&Setting<C>| (row.field)(&mut one).toml() != (row.field)(&mut other).toml();
+        self.table.iter().filter(differs).map(|row| row.name).collect()
+    }
+
     /// Applies `layers` to `defaults` one after the other, and checks the outcome.
     pub(super) fn resolve(
         &self,

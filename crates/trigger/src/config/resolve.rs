@@ -13,7 +13,7 @@ use service::config::{ConfigError, nearest};
 
 use super::sections::{Named, Sections, secrets};
 use super::{
-    BrokerConfig, Definition, Sasl, Secret, Secrets, Set, TlsMode, TriggerConfig, warnings,
+    BrokerConfig, Definition, Home, Sasl, Secret, Secrets, Set, TlsMode, TriggerConfig, warnings,
 };
 use crate::pipeline::command::Command;
 use crate::pipeline::http::{self, Http, Shared};
@@ -46,7 +46,7 @@ impl Sections {
     ///
     /// # Errors
     /// What is not there, or cannot be used, and where it is asked for.
-    pub fn resolve(&self, home: Option<&Address>) -> Result<Set, ConfigError> {
+    pub fn resolve(&self, home: Option<&Home>) -> Result<Set, ConfigError> {
         for broker in &self.brokers {
             self.reachable(broker)?;
         }
@@ -66,6 +66,14 @@ impl Sections {
         Ok(Set { part: self.part.config.clone(), triggers, watched, warnings: warnings.collect() })
     }
 
+    /// The refusal of what the trigger `name` says.
+    pub fn refused(&self, name: &str, setting: &str, reason: &str) -> ConfigError {
+        match find(&self.triggers, name) {
+            Some(named) => named.refused(setting, reason),
+            None => ConfigError::Nothing(format!("no trigger {name}: {reason}")),
+        }
+    }
+
     fn nothing(&self) -> String {
         match self.watched.first() {
             Some(file) => format!("{}: no trigger: write a section [trigger.NAME]", file.display()),
@@ -78,7 +86,7 @@ impl Sections {
     fn definition(
         &self,
         named: &Named<TriggerConfig>,
-        home: Option<&Address>,
+        home: Option<&Home>,
         shared: &Shared,
     ) -> Result<Definition, ConfigError> {
         let mut trigger = named.loaded.config.clone();
@@ -123,7 +131,7 @@ impl Sections {
     fn source(
         &self,
         named: &Named<TriggerConfig>,
-        home: Option<&Address>,
+        home: Option<&Home>,
         files: &mut Files,
     ) -> Result<Source, ConfigError> {
         let c = &named.loaded.config;
@@ -142,7 +150,7 @@ impl Sections {
             (wanted, _) => Some(self.account(wanted, named, files)?),
         };
         let mut addresses = match at_home {
-            Some(home) => vec![home.clone()],
+            Some(Home(address)) => vec![address.clone()],
             None => self.nodes(from)?,
         };
         for address in &mut addresses {
