@@ -130,6 +130,24 @@ impl Command {
         })
     }
 
+    /// The program as the configuration calls it, and its arguments.
+    pub fn argv(&self) -> &[String] {
+        &self.argv
+    }
+
+    /// The variables that tell a run about its message, to be looked at.
+    pub fn variables(&self, run: &Run) -> Vec<(String, String)> {
+        self.environment.about(run, message_id(&run.message))
+    }
+
+    /// What a run reads.
+    pub fn input<'a>(&self, run: &'a Run) -> &'a Bytes {
+        match self.stdin {
+            Stdin::Envelope => &run.rendered.body,
+            Stdin::Body => &run.message.body,
+        }
+    }
+
     /// Runs it once. Returns at most `kill_after` and a few seconds after the run's timeout; when
     /// it is dropped before, the whole process group is killed.
     pub async fn run(&self, run: &Run) -> Outcome {
@@ -142,10 +160,7 @@ impl Command {
             Ok(started) => started,
             Err(error) => return not_started(&self.program, &error),
         };
-        let input = match self.stdin {
-            Stdin::Envelope => &run.rendered.body,
-            Stdin::Body => &run.message.body,
-        };
+        let input = self.input(run);
         let mut heard = Heard::default();
         let flow = streams.flow(input, self.output_max.unwrap_or(0), &mut heard, &labels);
         match group.end(flow, run.timeout, self.kill_after).await {

@@ -53,6 +53,16 @@ impl Environment {
         self.0.iter().rev().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str())
     }
 
+    /// The variables of a run that are not the configuration's own: those may hold secrets.
+    pub(super) fn about(&self, run: &Run, message_id: Option<&str>) -> Vec<(String, String)> {
+        let mut command = process::Command::new("");
+        self.set(&mut command, run, message_id);
+        let is_own = |name: &OsStr| self.0.iter().any(|(own, _)| own == name);
+        let all = command.as_std().get_envs().filter(|(name, _)| !is_own(name));
+        let text = |text: &OsStr| text.to_string_lossy().into_owned();
+        all.filter_map(|(name, value)| Some((text(name), text(value?)))).collect()
+    }
+
     /// Gives `command` the variables of a run, and no others.
     pub(super) fn set(&self, command: &mut process::Command, run: &Run, message_id: Option<&str>) {
         command.env_clear().envs(self.0.iter().map(|(name, value)| (name, value)));

@@ -4,9 +4,9 @@ use crate::config::{ExitMeaning, ExitPreset};
 use crate::pipeline::Verdict;
 use crate::reason::Reason;
 
-/// The meaning of every exit code.
+/// The meaning of exit codes, a later one before an earlier one; others are to be tried again.
 #[derive(Debug)]
-pub(super) struct ExitCodes([ExitMeaning; 256]);
+pub(super) struct ExitCodes(Vec<(u8, ExitMeaning)>);
 
 impl ExitCodes {
     /// A preset, and the codes whose meaning differs from it.
@@ -24,16 +24,13 @@ impl ExitCodes {
                 (6, ExitMeaning::Requeue),
             ],
         };
-        let mut codes = [ExitMeaning::Retry; 256];
-        for (code, meaning) in preset.iter().chain(differing) {
-            codes[usize::from(*code)] = *meaning;
-        }
-        ExitCodes(codes)
+        ExitCodes([preset, differing].concat())
     }
 
     /// What `code` says; `text` tells people why, where something failed.
     pub(super) fn verdict(&self, code: u8, text: impl FnOnce() -> String) -> Verdict {
-        match self.0[usize::from(code)] {
+        let meaning = self.0.iter().rev().find(|(known, _)| *known == code);
+        match meaning.map_or(ExitMeaning::Retry, |(_, meaning)| *meaning) {
             ExitMeaning::Ok => Verdict::Done,
             ExitMeaning::Retry => Verdict::Retry(Reason::Failed, text()),
             ExitMeaning::Dead => Verdict::Dead(Reason::Rejected, text()),

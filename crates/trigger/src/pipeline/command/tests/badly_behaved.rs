@@ -129,7 +129,7 @@ async fn runs_leave_no_descriptors() {
     leaves.run(&short).await;
     let before = open();
     for _ in 0..3 {
-        tokio::join!(leaves.run(&short), hangs.run(&short), gone.run(&short), async {
+        tokio::join!(leaves.run(&short), hangs.run(&short), unstartable.run(&short), async {
             let given_up = tokio::time::timeout(Duration::from_millis(10), hangs.run(&short));
             assert!(given_up.await.is_err());
         },);
