@@ -131,6 +131,13 @@ impl Http {
         })))
     }
 
+    /// The request of a run, to be looked at; a token of OAuth2 is not asked for.
+    pub fn request(&self, run: &Run) -> Request<Full<Bytes>> {
+        let inner = &self.0;
+        let body = run.rendered.body.clone();
+        request(&inner.method, &inner.url, inner.headers(run), body)
+    }
+
     /// One run: sends the request, and reads the response to its end or its limit. Comes back
     /// within the run's timeout; dropping it closes the connection.
     pub async fn run(&self, run: &Run) -> Outcome {
@@ -175,12 +182,18 @@ impl Inner {
         Ok(outcome)
     }
 
-    async fn send(&self, run: &Run) -> Result<Response<Incoming>, Failure> {
+    /// All headers but the token that is asked for.
+    fn headers(&self, run: &Run) -> HeaderMap {
         let mut headers = self.common.of(run);
         if let Some(signer) = &self.signer {
             let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
             signer.sign(run, now.unwrap_or_default().as_secs(), &mut headers);
         }
+        headers
+    }
+
+    async fn send(&self, run: &Run) -> Result<Response<Incoming>, Failure> {
+        let mut headers = self.headers(run);
         let Some(tokens) = &self.tokens else { return self.ask(run, headers).await };
         let token = tokens.get(&self.wire, None).await?;
         headers.insert(AUTHORIZATION, token.clone());

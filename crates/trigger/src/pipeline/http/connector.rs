@@ -156,3 +156,6 @@ async fn first_of(addresses: &[SocketAddr], timeout: Duration) -> io::Result<Tcp
     }
     Err(last)
 }
+
+#[cfg(test)]
+mod tests;
