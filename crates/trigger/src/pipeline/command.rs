@@ -135,9 +135,10 @@ impl Command {
         &self.argv
     }
 
-    /// The variables that tell a run about its message, to be looked at.
+    /// The variables that tell a run about its message; those of the configuration, which may hold
+    /// secrets, are not among them.
     pub fn variables(&self, run: &Run) -> Vec<(String, String)> {
-        self.environment.about(run, message_id(&run.message))
+        environment::of_run(run, message_id(&run.message))
     }
 
     /// What a run reads.

@@ -53,40 +53,33 @@ impl Environment {
         self.0.iter().rev().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str())
     }
 
-    /// The variables of a run that are not the configuration's own: those may hold secrets.
-    pub(super) fn about(&self, run: &Run, message_id: Option<&str>) -> Vec<(String, String)> {
-        let mut command = process::Command::new("");
-        self.set(&mut command, run, message_id);
-        let is_own = |name: &OsStr| self.0.iter().any(|(own, _)| own == name);
-        let all = command.as_std().get_envs().filter(|(name, _)| !is_own(name));
-        let text = |text: &OsStr| text.to_string_lossy().into_owned();
-        all.filter_map(|(name, value)| Some((text(name), text(value?)))).collect()
-    }
-
-    /// Gives `command` the variables of a run, and no others.
+    /// Gives `command` these variables and those of a run, and no others.
     pub(super) fn set(&self, command: &mut process::Command, run: &Run, message_id: Option<&str>) {
-        command.env_clear().envs(self.0.iter().map(|(name, value)| (name, value)));
-        for (name, value) in &run.rendered.headers {
-            if let Some((name, value)) = variable(name, value) {
-                command.env(name, value);
-            }
-        }
-        // Last, so that nothing of the message can stand in their place.
-        command
-            .env("TRIGGER_ATTEMPT", run.metadata.attempt.to_string())
-            .env("TRIGGER_REDELIVERED", run.message.redelivered.to_string())
-            .env("TRIGGER_EXECUTION_ID", &run.metadata.execution_id)
-            .env("TRIGGER_DEADLINE_MS", run.metadata.deadline_ms.to_string());
-        if let Some(id) = message_id {
-            command.env("TRIGGER_MESSAGE_ID", id);
-        }
+        let fixed = self.0.iter().map(|(name, value)| (name, value));
+        command.env_clear().envs(fixed).envs(of_run(run, message_id));
     }
+}
+
+/// What a run is told about its message.
+pub(super) fn of_run(run: &Run, message_id: Option<&str>) -> Vec<(String, String)> {
+    let headers = run.rendered.headers.iter();
+    let mut all: Vec<_> = headers.filter_map(|(name, value)| variable(name, value)).collect();
+    let metadata = &run.metadata;
+    let told = [
+        ("TRIGGER_ATTEMPT", metadata.attempt.to_string()),
+        ("TRIGGER_REDELIVERED", run.message.redelivered.to_string()),
+        ("TRIGGER_EXECUTION_ID", metadata.execution_id.clone()),
+        ("TRIGGER_DEADLINE_MS", metadata.deadline_ms.to_string()),
+    ];
+    let id = message_id.map(|id| ("TRIGGER_MESSAGE_ID", id.to_owned()));
+    all.extend(told.into_iter().chain(id).map(|(name, value)| (name.to_owned(), value)));
+    all
 }
 
 /// A header of the profile as a variable: `traceparent` is `TRACEPARENT`, `X-Trigger-Body-Encoding`
 /// is `TRIGGER_BODY_ENCODING`, `X-Amqp-Routing-Key` is `AMQP_ROUTING_KEY`, `ce-id` is `CE_ID`. Others
 /// are left out: a message header that is passed on could be called `PATH`.
-fn variable<'a>(name: &HeaderName, value: &'a HeaderValue) -> Option<(String, &'a str)> {
+fn variable(name: &HeaderName, value: &HeaderValue) -> Option<(String, String)> {
     let name = name.as_str();
     let name = match name.strip_prefix("x-") {
         Some(name) if name == "trigger-body-encoding" || name.starts_with("amqp-") => name,
@@ -95,7 +88,7 @@ fn variable<'a>(name: &HeaderName, value: &'a HeaderValue) -> Option<(String, &'
         _ => return None,
     };
     let value = value.to_str().ok().filter(|value| is_plain(value))?;
-    Some((name.replace('-', "_").to_ascii_uppercase(), value))
+    Some((name.replace('-', "_").to_ascii_uppercase(), value.to_owned()))
 }
 
 /// Whether a value may be shown to a program that takes variables for granted.

@@ -166,15 +166,20 @@ async fn an_engine_that_does_not_answer_delays_no_other() {
     let world = World::new(&["orders"]);
     let _unanswered = [world.add_silent("deaf"), world.add_silent("mute")];
     let begun = std::time::Instant::now();
-    let list = world.get("/api/triggers").await.json();
+    let (list, health, resume) = tokio::join!(
+        world.get("/api/triggers"),
+        world.get("/healthz"),
+        world.post("/api/triggers/deaf/resume"),
+    );
     assert!(begun.elapsed() < 2 * ANSWER_TIMEOUT, "{:?}", begun.elapsed());
+    let list = list.json();
     let conditions: Vec<_> =
         list["triggers"].as_array().unwrap().iter().map(|t| t["condition"].clone()).collect();
     assert_eq!(conditions, ["running", "unresponsive", "unresponsive"]);
-    let found = reasons(&world.get("/healthz").await);
+    let found = reasons(&health);
     assert_eq!(found[0].0, "unresponsive");
     assert!(found[0].1.starts_with("the trigger deaf: it has not answered within 2 s"));
-    assert_eq!(world.post("/api/triggers/deaf/resume").await.refused().0, 503);
+    assert_eq!(resume.refused().0, 503);
 }
 
 #[tokio::test]
