@@ -429,11 +429,6 @@ impl<M: Clone> Machine<M> {
         self.slots.is_empty()
     }
 
-    /// When the message came.
-    pub(crate) fn received_at(&self, slot: SlotId) -> Millis {
-        self.slots[slot].received_at
-    }
-
     /// Puts a slot into a state that ends at a time.
     fn wait(&mut self, slot: SlotId, state: State, until: Millis) {
         self.slots[slot].state = state;

@@ -104,12 +104,12 @@ impl Engine {
                 let why = format!("the broker has ended the consumer of the queue {queue}");
                 self.log.trouble("queue", &format!("{why}; trying again"));
                 self.lost(Down::Queue(why));
-                self.consumer.renew(true);
+                self.renew(true);
             }
             LinkEvent::Event(Event::ChannelClosed(closed)) => {
                 self.log.trouble("channel", &format!("{closed}; opening another one"));
                 self.lost(Down::Connection(closed.to_string()));
-                self.consumer.renew(false);
+                self.renew(false);
             }
             LinkEvent::Event(Event::Blocked(why)) => {
                 self.log.trouble("blocked", &format!("the broker takes no messages: {why}"));
@@ -200,13 +200,25 @@ impl Engine {
         self.execute();
     }
 
+    fn want(&self) -> Want {
+        if self.draining { Want::Nothing } else { self.machine.want(self.now()) }
+    }
+
+    /// Asks for another channel, for what is wanted now.
+    fn renew(&mut self, close: bool) {
+        self.consumer.purpose = self.consuming.purpose(self.want());
+        self.consumer.renew(close);
+    }
+
     /// Starts and ends the consumer as the machine wants it.
     pub(super) async fn reconcile(&mut self) {
         let now = self.now();
-        let want = if self.draining { Want::Nothing } else { self.machine.want(now) };
-        self.consumer.purpose = self.consuming.purpose(want);
+        let want = self.want();
         let pause = self.machine.is_full();
-        let Some(open) = self.consumer.open() else { return };
+        let Some(open) = self.consumer.open() else {
+            self.consumer.purpose = self.consuming.purpose(want);
+            return;
+        };
         open.connection.pause(pause);
         if want == self.consuming.want {
             return;
@@ -230,7 +242,7 @@ impl Engine {
             Ok(Ok(())) => {}
             Ok(Err(Error::Channel(closed))) => {
                 self.down(Error::Channel(closed));
-                self.consumer.renew(false);
+                self.renew(false);
             }
             // What is wrong with the connection is said by itself.
             Ok(Err(_)) => {}
@@ -238,7 +250,7 @@ impl Engine {
                 let why = format!("no answer within {} s", PATIENCE.as_secs());
                 self.log.trouble("channel", &format!("{why}; opening another channel"));
                 self.lost(Down::Connection(why));
-                self.consumer.renew(true);
+                self.renew(true);
             }
         }
         if want == Want::Nothing {
@@ -259,7 +271,7 @@ impl Engine {
             );
             tracing::error!(trigger = self.definition.name, "{why}");
             self.lost(Down::Connection(why));
-            self.consumer.renew(true);
+            self.renew(true);
             self.execute();
         }
     }
