@@ -1,9 +1,11 @@
 //! A running `leveret serve` for a test.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::OnceLock;
+
+use rustix::process::Signal;
 
 use crate::server::Server;
 pub(crate) use crate::server::{DEADLINE, eventually};
@@ -122,6 +124,27 @@ impl Broker {
     /// What the broker logged.
     pub(crate) fn stderr(&self) -> String {
         self.server.stderr()
+    }
+
+    /// Where it works.
+    pub(crate) fn dir(&self) -> &Path {
+        self.server.dir()
+    }
+
+    /// Sends SIGHUP.
+    pub(crate) fn hang_up(&self) {
+        self.server.signal(Signal::HUP);
+    }
+
+    /// Waits for the listener of what runs beside the broker.
+    #[track_caller]
+    pub(crate) fn wait_for_listener(&mut self) {
+        self.server.wait_for_listener();
+    }
+
+    /// `GET path` of a protocol's listener: status and body.
+    pub(crate) fn http_of(&self, protocol: &str, path: &str) -> (u16, String) {
+        self.server.http(protocol, "GET", path, "")
     }
 
     /// `GET path` of the metrics listener: status and body.

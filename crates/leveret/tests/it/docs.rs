@@ -6,6 +6,7 @@
 //! and `text` are files of settings.
 
 mod delayer;
+mod trigger;
 
 use std::fs;
 use std::path::Path;
@@ -34,6 +35,11 @@ enum How {
     Delayer,
     /// A path of the web server of the started delayer.
     DelayerHttp,
+    /// The binary does what the line says in a directory with the page's first file; without more
+    /// words it is started, and reads a queue of the started broker.
+    Trigger,
+    /// A path of the web server of the started trigger.
+    TriggerHttp,
     /// Makes the name by which the binary is another program.
     Link,
 }
@@ -48,10 +54,14 @@ const COMMANDS: &[(&str, How)] = &[
     (METRICS, How::Http),
     ("leveret delayer", How::Delayer),
     ("AMQPDELAYER_", How::Delayer),
+    ("leveret trigger", How::Trigger),
+    (TRIGGERS, How::TriggerHttp),
+    ("curl -X POST http://127.0.0.1:15693/", How::TriggerHttp),
     ("curl ", How::DelayerHttp),
     ("ln -s ", How::Link),
 ];
 const METRICS: &str = "curl http://127.0.0.1:15692/";
+const TRIGGERS: &str = "curl http://127.0.0.1:15693/";
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
@@ -123,10 +133,12 @@ fn has_flag(help: &str, flag: &str) -> bool {
 
 /// Runs the commands of one page, one after the other.
 struct Reader {
+    text: String,
     broker: Broker,
     /// The body that `amqp-get` has to find.
     published: String,
     delayer: Option<Server>,
+    trigger: Option<trigger::Guide>,
 }
 
 impl Reader {
@@ -144,6 +156,8 @@ impl Reader {
             }
             How::Delayer => self.delayer(line),
             How::DelayerHttp => self.delayer_http(line),
+            How::Trigger => self.trigger(line),
+            How::TriggerHttp => self.trigger_http(line),
             How::Link => {
                 let made = line.replace("/usr/local/bin/", "./");
                 let done = shell(&format!("{made} && ./amqpdelayer --help"));
@@ -225,9 +239,9 @@ fn xtask(line: &str) {
 #[test]
 fn every_command_runs() {
     for (page, text) in pages() {
-        let (broker, published) = (Broker::start(), String::new());
-        let mut reader = Reader { broker, published, delayer: None };
-        for (_, line) in commands(&text) {
+        let (lines, broker, published) = (commands(&text), Broker::start(), String::new());
+        let mut reader = Reader { text, broker, published, delayer: None, trigger: None };
+        for (_, line) in lines {
             eprintln!("{page}: {line}");
             reader.run(&line);
         }
@@ -258,7 +272,8 @@ fn links_lead_to_files() {
 #[test]
 fn settings_that_pages_mention_exist() {
     let help = |part| output(Command::new(env!("CARGO_BIN_EXE_leveret")).args([part, "--help"]));
-    let (help, delayer_help) = (stdout(&help("serve")), stdout(&help("delayer")));
+    let [help, delayer_help, trigger_help] =
+        ["serve", "delayer", "trigger"].map(|part| stdout(&help(part)));
     let xtask_help = xtask_help();
     let metrics = shared().http("/metrics").1;
     let setting = |name: &str| has_flag(&help, &format!("--{}", name.replace('_', "-")));
@@ -266,10 +281,11 @@ fn settings_that_pages_mention_exist() {
     for (page, text) in pages() {
         for span in spans(&parts(&text).1).filter(|span| !span.starts_with("cargo ")) {
             for word in span.split([' ', '=']) {
-                let helps = [&help, &delayer_help, &xtask_help];
+                let helps = [&help, &delayer_help, &trigger_help, &xtask_help];
                 let flag = !word.starts_with("--") || helps.iter().any(|h| has_flag(h, word));
                 assert!(flag, "{page}: no flag {word}");
-                if word.starts_with("LEVERET_DELAYER_") {
+                let of_a_section = ["LEVERET_DELAYER_", "LEVERET_TRIGGER_"];
+                if of_a_section.iter().any(|prefix| word.starts_with(prefix)) {
                     continue;
                 }
                 let name = word.strip_prefix("LEVERET_").unwrap_or_default().to_lowercase();

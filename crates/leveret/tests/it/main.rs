@@ -35,4 +35,5 @@ mod settling;
 mod stopping;
 mod tls;
 mod transactions;
+mod trigger;
 mod turmoil;

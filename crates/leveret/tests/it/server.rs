@@ -76,12 +76,23 @@ impl Server {
             if line == "Server startup complete" {
                 return;
             }
-            let words: Vec<&str> = line.split(' ').collect();
-            if let ["listening", "on", protocol, address] = words[..] {
-                let listener = (protocol.to_owned(), address.parse().unwrap());
-                self.process.as_mut().expect("it runs").listeners.push(listener);
-            }
+            self.note(&line);
         }
+    }
+
+    /// Remembers a listener that the process names.
+    fn note(&mut self, line: &str) {
+        if let ["listening", "on", protocol, address] = line.split(' ').collect::<Vec<_>>()[..] {
+            let listener = (protocol.to_owned(), address.parse().unwrap());
+            self.process.as_mut().expect("it runs").listeners.push(listener);
+        }
+    }
+
+    /// Waits for the next listener, which the process names after its start.
+    #[track_caller]
+    pub(crate) fn wait_for_listener(&mut self) {
+        let line = self.lines().recv_timeout(DEADLINE).expect("a line about a listener");
+        self.note(&line);
     }
 
     fn lines(&mut self) -> &mut Receiver<String> {
@@ -135,8 +146,13 @@ impl Server {
 
     /// Sends SIGTERM without waiting for anything.
     pub(crate) fn ask_to_stop(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.pid() as i32).unwrap();
-        kill_process(pid, Signal::TERM).unwrap();
+        kill_process(pid, signal).unwrap();
     }
 
     /// Waits until the process is gone.
@@ -189,10 +205,23 @@ impl Server {
         path: &str,
         body: &str,
     ) -> (u16, String) {
+        self.http_with(protocol, method, path, "", body)
+    }
+
+    /// The same with more lines in its head.
+    #[track_caller]
+    pub(crate) fn http_with(
+        &self,
+        protocol: &str,
+        method: &str,
+        path: &str,
+        lines: &str,
+        body: &str,
+    ) -> (u16, String) {
         let mut stream = TcpStream::connect(self.address(protocol)).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         let mut request =
-            format!("{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n");
+            format!("{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n{lines}");
         if !body.is_empty() {
             write!(request, "content-type: application/json\r\n").unwrap();
             write!(request, "content-length: {}\r\n", body.len()).unwrap();

@@ -17,14 +17,14 @@ use crate::client::wire::Wire;
 
 /// Who signs.
 pub(crate) struct Authority {
-    certificate: CertificateDer<'static>,
+    pub(crate) certificate: CertificateDer<'static>,
     pub(crate) pem: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
 /// Certificate and key of one side.
 pub(crate) struct Identity {
-    certificate: CertificateDer<'static>,
+    pub(crate) certificate: CertificateDer<'static>,
     pub(crate) key: KeyPair,
     pub(crate) pem: String,
 }
@@ -54,6 +54,10 @@ impl Authority {
         self.sign(name, ExtendedKeyUsagePurpose::ClientAuth)
     }
 
+    pub(crate) fn server(&self) -> Identity {
+        self.sign("server", ExtendedKeyUsagePurpose::ServerAuth)
+    }
+
     fn config(&self, identity: Option<&Identity>) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.clone()).unwrap();
@@ -75,7 +79,7 @@ impl Authority {
 /// A TLS broker with certificates of this authority, which are files of its directory.
 pub(crate) fn broker(authority: &Authority, flags: &[&str]) -> Broker {
     let dir = tempfile::tempdir().unwrap().keep();
-    let server = authority.sign("server", ExtendedKeyUsagePurpose::ServerAuth);
+    let server = authority.server();
     write(&dir, "ca.pem", &authority.pem);
     write(&dir, "cert.pem", &server.pem);
     write(&dir, "key.pem", &server.key.serialize_pem());

@@ -11,6 +11,30 @@ pub(crate) fn table<const N: usize>(fields: [(&str, Value); N]) -> Table {
     table
 }
 
+/// One header of each type that both brokers take.
+pub(crate) fn every_type() -> Table {
+    let inner = table([("deep", Value::I8(-1)), ("void", Value::Void)]);
+    table([
+        ("t", Value::Bool(true)),
+        ("b", Value::I8(-8)),
+        ("B", Value::U8(200)),
+        ("s", Value::I16(-1600)),
+        ("u", Value::U16(60_000)),
+        ("I", Value::I32(-320_000)),
+        ("i", Value::U32(4_000_000_000)),
+        ("l", Value::I64(i64::MIN)),
+        ("f", Value::F32(1.5)),
+        ("d", Value::F64(-2.25)),
+        ("D", Value::Decimal { scale: 2, value: 12_345 }),
+        ("S", Value::from("longer than a short string ".repeat(20).as_str())),
+        ("A", Value::Array(vec![Value::I32(1), Value::from("two"), inner.clone().into()])),
+        ("T", Value::Timestamp(1_700_000_000)),
+        ("F", inner.into()),
+        ("V", Value::Void),
+        ("x", Value::Bytes(vec![0, 255, 1, 254])),
+    ])
+}
+
 /// A table's bytes, without their length.
 pub(crate) fn encoded(table: &Table) -> Vec<u8> {
     let mut bytes = Vec::new();

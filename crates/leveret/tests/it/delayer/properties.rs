@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use amqp::content::PropertiesBuf;
-use amqp::value::{Table, Value};
+use amqp::value::Table;
 
 use super::parcel::Parcel;
 use super::world::{Place, World, at};
-use crate::client::arguments::table;
+use crate::client::arguments::every_type;
 use crate::client::login::Login;
 use crate::client::message::{Message, list};
 use crate::peers;
@@ -63,30 +63,6 @@ fn every_property_comes_back(place: Place) {
     };
     let parcel = w.publish(Message { properties: empty, ..w.message("empty ones") });
     w.expect(&parcel);
-}
-
-/// One header of each type that both brokers take.
-fn every_type() -> Table {
-    let inner = table([("deep", Value::I8(-1)), ("void", Value::Void)]);
-    table([
-        ("t", Value::Bool(true)),
-        ("b", Value::I8(-8)),
-        ("B", Value::U8(200)),
-        ("s", Value::I16(-1600)),
-        ("u", Value::U16(60_000)),
-        ("I", Value::I32(-320_000)),
-        ("i", Value::U32(4_000_000_000)),
-        ("l", Value::I64(i64::MIN)),
-        ("f", Value::F32(1.5)),
-        ("d", Value::F64(-2.25)),
-        ("D", Value::Decimal { scale: 2, value: 12_345 }),
-        ("S", Value::from("longer than a short string ".repeat(20).as_str())),
-        ("A", Value::Array(vec![Value::I32(1), Value::from("two"), inner.clone().into()])),
-        ("T", Value::Timestamp(1_700_000_000)),
-        ("F", inner.into()),
-        ("V", Value::Void),
-        ("x", Value::Bytes(vec![0, 255, 1, 254])),
-    ])
 }
 
 /// Properties with these headers, this message-id, a timestamp and nothing else.
