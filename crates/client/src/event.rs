@@ -53,6 +53,22 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The channel that it is about; `None` when it is about the connection.
+    pub fn channel(&self) -> Option<u16> {
+        match self {
+            Event::Delivery(Delivery { channel, .. })
+            | Event::Acked { channel, .. }
+            | Event::Nacked { channel, .. }
+            | Event::Returned(Returned { channel, .. })
+            | Event::Cancelled { channel, .. }
+            | Event::ChannelClosed(ChannelClosed { channel, .. })
+            | Event::Flow { channel, .. } => Some(*channel),
+            Event::Blocked(_) | Event::Unblocked => None,
+        }
+    }
+}
+
 /// A message from a queue. The strings are bytes because RabbitMQ 3.x passes on routing keys that
 /// are not UTF-8.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -37,7 +37,7 @@ pub enum Purpose {
         /// Its name.
         exchange: String,
     },
-    /// Nothing for now.
+    /// What its owner does with it.
     Idle,
 }
 
@@ -59,6 +59,14 @@ pub struct Open {
     pub channel: u16,
 }
 
+impl Open {
+    /// Whether an event is about the present channel or the connection; one of an earlier channel
+    /// means nothing any more.
+    pub fn concerns(&self, event: &Event) -> bool {
+        event.channel().is_none_or(|channel| channel == self.channel)
+    }
+}
+
 enum State {
     /// Not wanted.
     Off,
@@ -71,10 +79,7 @@ enum State {
 /// The connection.
 pub struct Link {
     options: Rc<Options>,
-    /// What it is set up for when it is opened or renewed next.
-    pub purpose: Purpose,
-    /// What the present channel was set up for.
-    set_up: Purpose,
+    purpose: Purpose,
     backoff: Backoff,
     state: State,
     /// How many times it was set up: what carries another number is of an earlier life.
@@ -85,14 +90,7 @@ impl Link {
     /// To be opened as soon as it is polled.
     pub fn new(options: Rc<Options>, purpose: Purpose, seed: u64) -> Link {
         let backoff = Backoff::new(options.addresses.len(), options.reconnect, seed);
-        Link {
-            options,
-            set_up: purpose.clone(),
-            purpose,
-            backoff,
-            state: State::Waiting(Instant::now()),
-            epoch: 0,
-        }
+        Link { options, purpose, backoff, state: State::Waiting(Instant::now()), epoch: 0 }
     }
 
     /// The connection, while there is one.
@@ -122,7 +120,6 @@ impl Link {
                     sleep_until(*at).await;
                     let options = Rc::clone(&self.options);
                     let (which, purpose) = (self.backoff.address(), self.purpose.clone());
-                    self.set_up = purpose.clone();
                     self.state = State::Opening(Box::pin(async move {
                         let connection = Connection::open(&options, which).await?;
                         set_up(connection, &purpose).await
@@ -153,25 +150,12 @@ impl Link {
         LinkEvent::Down(error)
     }
 
-    /// What the channel was set up for when it was opened.
-    pub fn set_up(&self) -> &Purpose {
-        &self.set_up
-    }
-
-    /// Tries again within this time, for what costs the broker little.
-    pub fn hurry(&mut self, within: Duration) {
-        if let State::Waiting(at) = &mut self.state {
-            *at = (*at).min(Instant::now() + within);
-        }
-    }
-
     /// Sets up another channel on the same connection: the old one is closed, or `close` it first.
     pub fn renew(&mut self, close: bool) {
         let state = std::mem::replace(&mut self.state, State::Waiting(Instant::now()));
         self.state = match state {
             State::Open(open) => {
                 let purpose = self.purpose.clone();
-                self.set_up = purpose.clone();
                 State::Opening(Box::pin(async move {
                     let Open { mut connection, channel } = *open;
                     if close {

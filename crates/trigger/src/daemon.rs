@@ -171,9 +171,6 @@ struct Daemon {
 
 impl Daemon {
     async fn run(&mut self, set: Set) -> Result<(), RunError> {
-        for warning in &set.warnings {
-            tracing::warn!("{warning}");
-        }
         for definition in set.triggers {
             self.launch(definition);
         }

@@ -7,9 +7,8 @@ use std::time::{Duration, Instant as Clock, SystemTime, UNIX_EPOCH};
 
 use client::address::Mechanism;
 use client::confirms::Confirms;
-use client::link::{Link, LinkEvent};
+use client::link::{Link, LinkEvent, Purpose};
 use client::options::Options;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use service::shutdown::Shutdown;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -100,10 +99,9 @@ impl Engine {
         let pipeline = Pipeline::new(&definition, shared)?;
         let options = Rc::new(options(&definition));
         let seed = seed(&definition.name);
-        let mut machine = Machine::new(policy(&definition), seed, 0);
-        machine.tick(0);
+        let machine = Machine::new(policy(&definition), seed, 0);
         let consuming = Consuming::new(&definition);
-        let consumer = Link::new(Rc::clone(&options), consuming.purpose(machine.want(0)), seed);
+        let consumer = Link::new(Rc::clone(&options), Purpose::Idle, seed);
         Ok(Engine {
             runner: Rc::new(Runner::new(Rc::clone(&definition), pipeline)),
             machine,
@@ -241,14 +239,6 @@ fn seed(name: &str) -> u64 {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
     }
     hash
-}
-
-/// Where its messages come from, as a URI without login: the source of CloudEvents.
-fn place(definition: &Definition) -> String {
-    let encoded = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
-    let Some(first) = definition.addresses.first() else { return String::new() };
-    let queue = encoded(&definition.trigger.queue);
-    format!("amqp://{}/{}/{queue}", first.host, encoded(&first.vhost))
 }
 
 fn options(definition: &Definition) -> Options {

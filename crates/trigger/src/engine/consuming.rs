@@ -1,13 +1,13 @@
 //! The way in: deliveries, and the consumer that is kept as the machine wants it.
 
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use amqp::value::Table;
 use bytes::Bytes;
 use client::error::Error;
 use client::event::{Delivery, Event};
-use client::link::{self, CONSUMER, LinkEvent, Purpose};
+use client::link::{self, CONSUMER, Link, LinkEvent};
 
 use super::Engine;
 use crate::attempts::Prior;
@@ -29,6 +29,8 @@ pub(super) struct Consuming {
     no_ack: bool,
     /// What the broker was last asked for.
     want: Want,
+    /// When a queue that is not there is looked for again.
+    not_before: Instant,
     /// Messages that the broker counts as ours.
     pub(super) unacked: usize,
     /// Connections that were set up.
@@ -55,6 +57,7 @@ impl Consuming {
             prefetch: trigger.prefetch,
             no_ack,
             want: Want::Nothing,
+            not_before: Instant::now(),
             unacked: 0,
             connections: 0,
             down: Some(Down::Connection("not connected yet".into())),
@@ -65,38 +68,22 @@ impl Consuming {
         if want == Want::Probe { 1 } else { self.prefetch }
     }
 
-    /// What a channel is set up for.
-    pub(super) fn purpose(&self, want: Want) -> Purpose {
-        match want {
-            Want::Nothing => Purpose::Idle,
-            Want::Probe | Want::Full => Purpose::Consume {
-                queue: self.queue.clone(),
-                qos: self.qos(want),
-                no_ack: self.no_ack,
-                arguments: Table::default(),
-            },
-        }
-    }
-
-    /// What a channel was set up for.
-    fn wanted(&self, purpose: &Purpose) -> Want {
-        match purpose {
-            Purpose::Consume { qos, .. } if *qos == self.prefetch => Want::Full,
-            Purpose::Consume { .. } => Want::Probe,
-            Purpose::Idle | Purpose::Publish { .. } => Want::Nothing,
-        }
-    }
-
     /// Messages that may be unacknowledged; 0 is not counted.
     pub(super) fn prefetch(&self) -> usize {
         if self.no_ack { 0 } else { usize::from(self.qos(self.want)) }
     }
 }
 
+/// Whether an event is not of an earlier channel.
+pub(super) fn concerns(link: &mut Link, event: &Event) -> bool {
+    link.open().is_none_or(|open| open.concerns(event))
+}
+
 impl Engine {
     /// Takes what the connection says.
     pub(super) fn consumed(&mut self, event: LinkEvent) {
         match event {
+            LinkEvent::Event(event) if !concerns(&mut self.consumer, &event) => return,
             LinkEvent::Up => self.up(),
             LinkEvent::Event(Event::Delivery(delivery)) => self.received(delivery),
             LinkEvent::Event(Event::Cancelled { .. }) => {
@@ -104,12 +91,12 @@ impl Engine {
                 let why = format!("the broker has ended the consumer of the queue {queue}");
                 self.log.trouble("queue", &format!("{why}; trying again"));
                 self.lost(Down::Queue(why));
-                self.renew(true);
+                self.consumer.renew(true);
             }
             LinkEvent::Event(Event::ChannelClosed(closed)) => {
                 self.log.trouble("channel", &format!("{closed}; opening another one"));
                 self.lost(Down::Connection(closed.to_string()));
-                self.renew(false);
+                self.consumer.renew(false);
             }
             LinkEvent::Event(Event::Blocked(why)) => {
                 self.log.trouble("blocked", &format!("the broker takes no messages: {why}"));
@@ -127,37 +114,38 @@ impl Engine {
         }
     }
 
+    /// There is a channel; [`Engine::reconcile`] consumes.
     fn up(&mut self) {
-        self.consuming.want = self.consuming.wanted(self.consumer.set_up());
         self.consuming.unacked = 0;
-        self.consuming.down = None;
         self.consuming.connections += 1;
         if self.consuming.connections > 1 {
             self.machine.counters.reconnects += 1;
         }
+    }
+
+    fn down(&mut self, error: Error) {
+        self.log.trouble("connection", &format!("{error}; trying again"));
+        self.lost(Down::Connection(error.to_string()));
+    }
+
+    /// The broker does not let us consume; it has closed the channel.
+    fn refused(&mut self, text: &str) {
+        let queue = &self.consuming.queue;
+        let why = format!("the queue {queue} cannot be consumed: {text}");
+        let advice = "declare it, or correct the configuration; the trigger declares nothing";
+        self.log.trouble("queue", &format!("{why}; {advice}, and goes on by itself"));
+        self.consuming.not_before = Instant::now() + LOOK_FOR_QUEUE;
+        self.lost(Down::Queue(why));
+        self.consumer.renew(false);
+    }
+
+    /// Whether the broker has us as a consumer, or is not to.
+    fn settled_down(&mut self) {
+        self.consuming.down = None;
         let address = self.consumer.address();
         for kind in ["connection", "queue", "channel"] {
             self.log.over(kind, &format!("consumes {} of {address}", self.consuming.queue));
         }
-    }
-
-    fn down(&mut self, error: Error) {
-        let queue = &self.consuming.queue;
-        let down = match &error {
-            Error::Channel(closed) if matches!(closed.code, 403..=405) => {
-                let why = format!("the queue {queue} cannot be consumed: {}", closed.text);
-                self.consumer.hurry(LOOK_FOR_QUEUE);
-                let advice =
-                    "declare it, or correct the configuration; the trigger declares nothing";
-                self.log.trouble("queue", &format!("{why}; {advice}, and goes on by itself"));
-                Down::Queue(why)
-            }
-            _ => {
-                self.log.trouble("connection", &format!("{error}; trying again"));
-                Down::Connection(error.to_string())
-            }
-        };
-        self.lost(down);
     }
 
     /// The channel is gone, with everything that was not settled on it.
@@ -200,27 +188,16 @@ impl Engine {
         self.execute();
     }
 
-    fn want(&self) -> Want {
-        if self.draining { Want::Nothing } else { self.machine.want(self.now()) }
-    }
-
-    /// Asks for another channel, for what is wanted now.
-    fn renew(&mut self, close: bool) {
-        self.consumer.purpose = self.consuming.purpose(self.want());
-        self.consumer.renew(close);
-    }
-
     /// Starts and ends the consumer as the machine wants it.
     pub(super) async fn reconcile(&mut self) {
         let now = self.now();
-        let want = self.want();
+        let want = if self.draining { Want::Nothing } else { self.machine.want(now) };
         let pause = self.machine.is_full();
-        let Some(open) = self.consumer.open() else {
-            self.consumer.purpose = self.consuming.purpose(want);
-            return;
-        };
+        let Some(open) = self.consumer.open() else { return };
         open.connection.pause(pause);
-        if want == self.consuming.want {
+        if want == self.consuming.want && self.consuming.down.is_none()
+            || want != Want::Nothing && self.consuming.not_before > Instant::now()
+        {
             return;
         }
         let was = std::mem::replace(&mut self.consuming.want, want);
@@ -236,23 +213,19 @@ impl Engine {
             }
             Ok(())
         };
-        let changed = tokio::time::timeout(PATIENCE, change).await;
-        self.consume_buffered();
-        match changed {
-            Ok(Ok(())) => {}
-            Ok(Err(Error::Channel(closed))) => {
-                self.down(Error::Channel(closed));
-                self.renew(false);
-            }
+        match tokio::time::timeout(PATIENCE, change).await {
+            Ok(Ok(())) => self.settled_down(),
+            Ok(Err(Error::Channel(closed))) => self.refused(&closed.text),
             // What is wrong with the connection is said by itself.
             Ok(Err(_)) => {}
             Err(_) => {
                 let why = format!("no answer within {} s", PATIENCE.as_secs());
                 self.log.trouble("channel", &format!("{why}; opening another channel"));
                 self.lost(Down::Connection(why));
-                self.renew(true);
+                self.consumer.renew(true);
             }
         }
+        self.consume_buffered();
         if want == Want::Nothing {
             self.machine.give_back_waiting(now);
         }
@@ -263,7 +236,7 @@ impl Engine {
     pub(super) fn watch(&mut self) {
         let (prefetch, unacked) = (self.consuming.prefetch(), self.consuming.unacked);
         let known = self.machine.unsettled();
-        if self.watchdog.bites(std::time::Instant::now(), prefetch, unacked, known) {
+        if self.watchdog.bites(Instant::now(), prefetch, unacked, known) {
             self.machine.counters.recycled += 1;
             let why = format!(
                 "{unacked} messages are unacknowledged and only {known} are known here: an error \
@@ -271,7 +244,7 @@ impl Engine {
             );
             tracing::error!(trigger = self.definition.name, "{why}");
             self.lost(Down::Connection(why));
-            self.renew(true);
+            self.consumer.renew(true);
             self.execute();
         }
     }

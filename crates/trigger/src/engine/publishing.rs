@@ -9,6 +9,7 @@ use client::error::Error;
 use client::event::Event;
 use client::link::{Link, LinkEvent, Purpose};
 
+use super::consuming::concerns;
 use super::{Engine, unix_ms};
 use crate::config::{DeadLetterMode, RetryMode};
 use crate::machine::{Publication, Published, SlotId};
@@ -101,6 +102,11 @@ impl Engine {
     /// Takes what the publishing connection says.
     pub(super) fn answered(&mut self, event: LinkEvent) {
         match event {
+            LinkEvent::Event(event)
+                if self.publisher.as_mut().is_some_and(|link| !concerns(link, &event)) =>
+            {
+                return;
+            }
             LinkEvent::Up => {
                 self.blocked = None;
                 self.to_declare = !self.undeclarable;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinError;
 use uuid::Uuid;
 
-use super::{Engine, place, unix_ms};
+use super::{Engine, unix_ms};
 use crate::config::Definition;
 use crate::desk::{RECENT_MAX, Recent};
 use crate::machine::{Effect, End, SlotId};
@@ -38,7 +38,7 @@ pub(super) struct Runner {
 impl Runner {
     pub(super) fn new(definition: Rc<Definition>, pipeline: Pipeline) -> Runner {
         let timeout = Duration::from_millis(definition.trigger.maximum_timeout_ms);
-        Runner { format: Format::new(&definition.trigger, &place(&definition)), pipeline, timeout }
+        Runner { format: Format::of(&definition), pipeline, timeout }
     }
 
     async fn run(self: Rc<Runner>, slot: SlotId, attempt: u32, message: Rc<Message>) -> Ended {
