@@ -201,12 +201,15 @@ impl Command {
             }
         };
         let Some(code) = status.code().and_then(|code| u8::try_from(code).ok()) else {
-            let summary = format!("signal {}", status.signal().unwrap_or_default());
-            let text = because(&summary, &heard.last_line);
-            return failed(Reason::Failed, text, summary);
+            let signal = status.signal().unwrap_or_default();
+            let summary = because(&format!("signal {signal}"), &heard.last_line);
+            return failed(Reason::Failed, summary.clone(), summary);
         };
-        let summary = format!("exit {code}");
+        let mut summary = format!("exit {code}");
         let verdict = self.exit_codes.verdict(code, || because(&summary, &heard.last_line));
+        if let Verdict::Retry(_, text) | Verdict::Dead(_, text) = &verdict {
+            summary.clone_from(text);
+        }
         let reply = match verdict {
             Verdict::Done if self.output_max.is_some() => {
                 Some(Reply { content_type: String::new(), body: Bytes::from(heard.output) })

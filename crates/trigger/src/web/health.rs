@@ -56,8 +56,8 @@ fn condition(status: &Status) -> String {
             status.broker
         ),
         Condition::NoQueue(why) => format!(
-            "it cannot read the queue {queue}: {why}; triggers declare nothing, and this one starts \
-             by itself when the queue is there"
+            "{why}; declare it, or correct the configuration: the trigger declares nothing, and \
+             starts by itself when the queue can be read"
         ),
         Condition::Paused(why) => {
             format!("it is paused ({why}) and leaves messages to others until it is resumed")

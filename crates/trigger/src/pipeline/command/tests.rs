@@ -125,7 +125,9 @@ async fn the_exit_code_says_what_becomes_of_the_message() {
             script.config.exit_preset = preset;
             let outcome = script.run(&run_of(b"")).await;
             assert_eq!(outcome.verdict, expected, "{preset:?} {code}");
-            assert_eq!(outcome.summary, format!("exit {code}"));
+            let said = matches!(expected, Verdict::Retry(..) | Verdict::Dead(..));
+            let expected = format!("exit {code}{}", if said { ": so it is" } else { "" });
+            assert_eq!(outcome.summary, expected);
             assert_eq!(outcome.reply.is_some(), code == 0, "{preset:?} {code}");
             assert_eq!(outcome.pause, None);
         }

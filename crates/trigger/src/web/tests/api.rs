@@ -139,8 +139,8 @@ async fn it_is_ready_when_every_queue_can_be_read() {
         "the trigger orders: it is not connected to amqp://hare@rabbit:5672/: login refused; it is \
          tried again and again: check that the broker runs, and the trigger's host, account and \
          virtual host",
-        "the trigger mail: it cannot read the queue mail.in: no queue 'mail.in'; triggers declare \
-         nothing, and this one starts by itself when the queue is there",
+        "the trigger mail: no queue 'mail.in'; declare it, or correct the configuration: the \
+         trigger declares nothing, and starts by itself when the queue can be read",
     ];
     let details: Vec<_> =
         reasons(&world.get("/readyz").await).into_iter().map(|(_, detail)| detail).collect();

@@ -69,7 +69,7 @@ async fn what_is_wrong_is_said_with_what_to_do() {
         ),
         (
             Condition::NoQueue("no queue".into()),
-            "it cannot read the queue mail.in: no queue; triggers declare nothing",
+            "mail: no queue; declare it, or correct the configuration: the trigger declares nothing",
         ),
         (
             Condition::Paused("the endpoint answered 410".into()),

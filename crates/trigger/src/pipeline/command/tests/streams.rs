@@ -56,7 +56,7 @@ async fn errors_beyond_the_limit_are_read_and_forgotten() {
     for flood in ["yes no | head -n 1000000", "head -c 10000000 /dev/zero"] {
         let script = Script::new(&format!("{flood} >&2; echo $? > code; exit 75"));
         let outcome = script.run(&run_of(b"")).await;
-        assert_eq!(outcome.summary, "exit 75");
+        assert!(outcome.summary.starts_with("exit 75: "), "{}", outcome.summary);
         assert_eq!(script.read("code"), "0\n", "{flood}");
     }
 }
