@@ -21,8 +21,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
@@ -44,7 +44,7 @@ pub use tls::Shared;
 /// close theirs, lest a request and the closing pass each other on the way.
 const IDLE_TIME: Duration = Duration::from_secs(4);
 
-/// The largest head of a response; nginx takes no larger ones either (8 pages) from its upstreams.
+/// The largest head of a response; no endpoint has a use for more.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 
 /// The pool of connections of a trigger.
@@ -233,10 +233,15 @@ fn wire(config: &HttpConfig, consumers: u16, shared: &Shared) -> Result<Wire, Se
 }
 
 fn request(method: &Method, url: &Uri, headers: HeaderMap, body: Bytes) -> Request<Full<Bytes>> {
+    // Hyper says nothing of the length of nothing, and some servers insist (RFC 9110, 8.6).
+    let needs_length = body.is_empty() && matches!(method.as_str(), "POST" | "PUT" | "PATCH");
     let mut request = Request::new(Full::new(body));
     *request.method_mut() = method.clone();
     *request.uri_mut() = url.clone();
     *request.headers_mut() = headers;
+    if needs_length {
+        request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
     request
 }
 

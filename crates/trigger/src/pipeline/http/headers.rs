@@ -5,6 +5,7 @@ use http::header::{AUTHORIZATION, Entry, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 use crate::config::HttpConfig;
+use crate::payload::header_value;
 use crate::pipeline::Run;
 use crate::pipeline::http::SetupError;
 
@@ -42,8 +43,8 @@ impl Common {
         let version = HeaderValue::from_static(concat!("leveret/", env!("CARGO_PKG_VERSION")));
         headers.entry(USER_AGENT).or_insert(version);
         headers.entry(HOST).or_insert(host(url)?);
-        headers.insert(&NAME, shown(name));
-        headers.insert(&QUEUE, shown(queue));
+        headers.insert(&NAME, header_value(name.as_bytes()));
+        headers.insert(&QUEUE, header_value(queue.as_bytes()));
         Ok(Common(headers))
     }
 
@@ -66,7 +67,7 @@ impl Common {
         let redelivered = if run.message.redelivered { "true" } else { "false" };
         headers.insert(&ATTEMPT, run.metadata.attempt.into());
         headers.insert(&REDELIVERED, HeaderValue::from_static(redelivered));
-        headers.insert(&EXECUTION_ID, shown(&run.metadata.execution_id));
+        headers.insert(&EXECUTION_ID, header_value(run.metadata.execution_id.as_bytes()));
         headers.insert(&DEADLINE_MS, run.metadata.deadline_ms.into());
         headers
     }
@@ -103,15 +104,6 @@ pub(crate) fn host(url: &Uri) -> Result<HeaderValue, SetupError> {
         _ => host.to_owned(),
     };
     HeaderValue::try_from(host).map_err(|_| SetupError::Url("its host is no name"))
-}
-
-/// A name as a header's value; what a header cannot hold is shown as `?`.
-fn shown(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).unwrap_or_else(|_| {
-        let visible = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
-        let text: String = text.chars().map(visible).collect();
-        HeaderValue::try_from(text).expect("only visible ASCII is left")
-    })
 }
 
 #[cfg(test)]

@@ -11,8 +11,6 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderValue;
-use http::header::CONTENT_TYPE;
 
 use super::*;
 use crate::message::Message;

@@ -107,6 +107,11 @@ fn static_headers_that_break_requests_are_refused() {
 }
 
 #[test]
-fn odd_names_are_shown_without_what_a_header_cannot_hold() {
-    assert_eq!(shown("q\u{fc}\r\nx: y"), "q???x: y");
+fn odd_names_are_shown_as_headers_can_hold_them() {
+    let config = HttpConfig::default();
+    let url = "http://h/".parse().unwrap();
+    let common = Common::new(&config, &url, "caf\u{e9}", "my queue\r\nx: y").unwrap();
+    let headers = common.of(&run(&[]));
+    assert_eq!(headers["x-trigger-name"], "caf%C3%A9");
+    assert_eq!(headers["x-trigger-queue"], "my%20queue%0D%0Ax:%20y");
 }

@@ -31,6 +31,20 @@ async fn a_run_is_a_request() {
 }
 
 #[tokio::test]
+async fn large_and_empty_bodies_arrive_whole() {
+    let sink = Sink::new([ok("")]).await;
+    let http = http(&trigger(&sink.url()));
+    for body in ["0123456789abcdef".repeat(5 << 16), String::new()] {
+        let mut run = run("");
+        run.rendered.body = body.clone().into();
+        assert_eq!(http.run(&run).await.verdict, Verdict::Done);
+        let seen = sink.seen().pop().unwrap();
+        assert_eq!(seen.header("content-length"), [body.len().to_string()]);
+        assert!(seen.body == body);
+    }
+}
+
+#[tokio::test]
 async fn the_method_is_the_configurations() {
     let sink = Sink::new([ok("")]).await;
     let mut trigger = trigger(&sink.url());
