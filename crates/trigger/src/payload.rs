@@ -30,7 +30,7 @@ use http::{HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_encode, utf8_percent_encode};
 use serde::Serialize;
 
-use crate::config::{Profile, TriggerConfig};
+use crate::config::{Definition, Profile, TriggerConfig};
 use crate::message::{Message, Millis};
 use crate::origin::Origin;
 use crate::reason::Reason;
@@ -84,8 +84,8 @@ impl RenderError {
     }
 }
 
-/// `amqp://host/vhost/queue`, for [`Format::new`]; virtual host and queue are percent-encoded.
-pub fn place(host: &str, vhost: &str, queue: &str) -> String {
+/// `amqp://host/vhost/queue`; virtual host and queue are percent-encoded.
+fn place(host: &str, vhost: &str, queue: &str) -> String {
     let part = |text| utf8_percent_encode(text, NOT_IN_PATHS);
     format!("amqp://{host}/{}/{}", part(vhost), part(queue))
 }
@@ -117,8 +117,14 @@ struct Parts<'a> {
 }
 
 impl Format {
-    /// `place` is [`place`], the source of CloudEvents, without credentials.
-    pub fn new(config: &TriggerConfig, place: &str) -> Format {
+    /// Of a trigger.
+    pub fn of(definition: &Definition) -> Format {
+        let broker = definition.addresses.first();
+        let (host, vhost) = broker.map_or(("", ""), |address| (&address.host, &address.vhost));
+        Format::new(&definition.trigger, host, vhost)
+    }
+
+    fn new(config: &TriggerConfig, host: &str, vhost: &str) -> Format {
         let limit = decompress::Limit { bytes_max: config.max_message_bytes.0 };
         Format {
             profile: config.profile,
@@ -135,10 +141,10 @@ impl Format {
             decompress: config.decompress.then_some(limit),
             pass: carried::PassList::new(&config.http.pass_headers),
             cloudevents: cloudevents::Source {
-                place: place.to_owned(),
+                place: place(host, vhost, &config.queue),
                 kind: config.cloudevents_type.clone(),
             },
-            lambda: lambda::Source::new(config, place),
+            lambda: lambda::Source::new(config, host, vhost),
         }
     }
 

@@ -224,3 +224,29 @@ proptest! {
         }
     }
 }
+
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        any::<i64>().prop_map(Value::I64),
+        prop::collection::vec(any::<u8>(), 0..6).prop_map(Value::LongStr),
+        Just(Value::Void),
+    ];
+    leaf.prop_recursive(3, 8, 3, |inner| {
+        prop::collection::vec((prop::collection::vec(any::<u8>(), 0..3), inner), 0..3)
+            .prop_map(|fields| Value::Table(Table(fields)))
+    })
+}
+
+proptest! {
+    #[test]
+    fn other_headers_stay_as_they_are(
+        fields in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..3), value()), 0..6),
+    ) {
+        prop_assume!(fields.iter().all(|(key, _)| key != b"CC"));
+        let before = PropertiesBuf { headers: Some(Table(fields)), ..Default::default() };
+        let message = message(&before);
+        let after = retry(&message, "r", 1, None).properties;
+        let fields = |properties| Properties(properties).headers().unwrap().0.to_vec();
+        prop_assert!(fields(&after).starts_with(&fields(&message.properties)));
+    }
+}

@@ -33,11 +33,7 @@ pub(super) struct Source {
 
 impl Source {
     /// Without a configured ARN it is `arn:aws:mq:::broker:HOST:QUEUE`.
-    pub(super) fn new(config: &TriggerConfig, place: &str) -> Source {
-        let (host, rest) =
-            place.strip_prefix("amqp://").unwrap_or(place).split_once('/').unwrap_or_default();
-        let vhost = rest.split('/').next().unwrap_or_default();
-        let vhost = percent_encoding::percent_decode_str(vhost).decode_utf8_lossy();
+    pub(super) fn new(config: &TriggerConfig, host: &str, vhost: &str) -> Source {
         let arn = match &*config.lambda_arn {
             "" => format!("arn:aws:mq:::broker:{host}:{}", config.queue),
             arn => arn.to_owned(),

@@ -51,7 +51,7 @@ pub(super) fn full() -> PropertiesBuf {
 }
 
 pub(super) fn render(config: &TriggerConfig, message: &Message) -> Result<Rendered, RenderError> {
-    let format = Format::new(config, &place("rabbit1:5672", "/", &config.queue));
+    let format = Format::new(config, "rabbit1", "/");
     let run = Metadata { attempt: 2, execution_id: RUN.into(), deadline_ms: 99 };
     format.render(message, &run)
 }

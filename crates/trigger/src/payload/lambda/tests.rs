@@ -69,7 +69,7 @@ fn other_headers_are_as_java_has_them() {
 #[test]
 fn without_an_arn_the_broker_is_named() {
     let json = body(&config(Profile::Lambda), &message(&PropertiesBuf::default(), ""));
-    let arn = r#""eventSourceArn":"arn:aws:mq:::broker:rabbit1:5672:orders""#;
+    let arn = r#""eventSourceArn":"arn:aws:mq:::broker:rabbit1:orders""#;
     assert!(json.contains(arn), "{json}");
     assert!(json.contains(r#""rmqMessagesByQueue":{"orders::/":["#), "{json}");
     assert!(json.contains(r#""headers":{},"#), "{json}");
