@@ -36,4 +36,5 @@ mod stopping;
 mod tls;
 mod transactions;
 mod trigger;
+mod trigger_options;
 mod turmoil;

@@ -1,5 +1,5 @@
-//! docs/settings.md and docs/delayer-options.md are what the tables of settings say. `UPDATE_DOCS=1`
-//! writes them anew.
+//! docs/settings.md, docs/delayer-options.md and docs/trigger-options.md are what the tables of
+//! settings say. `UPDATE_DOCS=1` writes them anew.
 
 use std::fs;
 use std::path::Path;
@@ -7,6 +7,7 @@ use std::path::Path;
 use delayer::config::OPTIONS;
 use server::config::SETTINGS;
 use service::shutdown::Exit;
+use trigger::config::{ACCOUNT, BROKER, TRIGGER, TRIGGERS};
 
 const HEAD: &str = "\
 # Settings of `leveret serve`
@@ -29,8 +30,9 @@ A later layer wins:
 
 In a file, the first part of a name may be a table: `cert` in `[tls]` is `tls_cert`. A list is an
 array in a file, parted by commas in a variable, and a flag that is repeated. An unknown name is
-refused, with the nearest one. Sections `[delayer.NAME]` run a delayer each beside the broker; their
-options are those of [the delayer](delayer-options.md).
+refused, with the nearest one. Sections `[delayer.NAME]` run a delayer each beside the broker, and
+`[trigger.NAME]` a trigger; their settings are those of [the delayer](delayer-options.md) and of
+[the trigger](trigger-options.md).
 
 A size has a unit of 1,024 (`k`, `KiB`, `M`, `MiB`, `G`, `GiB`, `T`, `TiB`) or 1,000 (`kB`, `MB`,
 `GB`, `TB`), or none for bytes. A duration always has one: `ms`, `s`, `m`, `h`, `d`. `HOST` is an
@@ -78,6 +80,47 @@ printed; a variable that ends in `_FILE` names a file with the address.
 This page is made from the table in `crates/delayer/src/config.rs`.
 ";
 
+const TRIGGER_HEAD: &str = "\
+# Settings of `leveret trigger`
+
+See every setting, its value and where that comes from, and what is wrong or odd:
+
+    leveret trigger --print-config --config trigger.toml
+    leveret trigger check --config trigger.toml
+
+[The guide](trigger.md) says how to set one up. The file is TOML. It has a section `[trigger.NAME]`
+for each trigger, `[broker.NAME]` for brokers, `[account.NAME]` for logins, and at its top, or in
+`[trigger]`, what holds for all. In a section the first part of a name may be a table: `http_url` is
+`url` in `[trigger.NAME.http]`, and `redelivery_max_attempts` is in `redelivery = { max_attempts = 5
+}`. A list is an array. An unknown name is refused, with the nearest one.
+
+A later layer wins:
+
+1. the default
+2. `trigger.toml` in the working directory or, if there is none, in `/etc/leveret`; `--config FILE`
+   or `LEVERET_TRIGGER_CONFIG` names another file, which has to be there
+3. `trigger.d/*.toml` beside that file, in the order of their names
+4. the environment: `LEVERET_TRIGGER_ORDERS_HTTP_URL` for the section `[trigger.orders]`. The section
+   has to be in a file, `-` in its name is `_`, and lists are parted by commas, but for texts that may
+   hold some: they are JSON, such as `[\"prog\", \"a, b\"]`
+5. the command line, for what holds for all triggers
+
+A secret is `{ file = \"/run/secrets/x\" }` or `{ env = \"X\" }`, which is `password_file` or
+`password_env` in a variable's or a key's name; in the file itself only with `allow_inline_secrets`.
+It is never printed. The first line counts, but all of signing keys. SIGHUP, and a change of any file
+that was read, secrets and certificates among them, reads all of it again: triggers that changed
+drain and start anew, others go on, and a file with a mistake changes nothing.
+
+In `leveret.toml` (or `conf.d/*.toml`) the same sections run triggers inside the broker: without
+`broker` and `hostname` they read from that broker, as `default_user`. What holds for all triggers is
+in `[trigger]`; the log is the broker's.
+
+`MS` is milliseconds. A size has a unit of 1,024 (`KiB`, `MiB`, `GiB`) or 1,000 (`kB`, `MB`, `GB`), or
+none for bytes. Names after the first mean the same.
+
+This page is made from the tables in `crates/trigger/src/config`.
+";
+
 /// The codes of a part that may run triggers, or not.
 fn exit_codes(runs_triggers: bool) -> String {
     let mut table = String::from("\n## Exit codes\n\n| Code | Meaning |\n|---|---|\n");
@@ -109,4 +152,13 @@ fn the_page_of_settings_is_true() {
 fn the_page_of_the_delayers_options_is_true() {
     let page = format!("{DELAYER_HEAD}{}{}", OPTIONS.markdown(), exit_codes(false));
     is_true("delayer-options.md", &page);
+}
+
+#[test]
+fn the_page_of_the_triggers_settings_is_true() {
+    let tables = [TRIGGERS.markdown(), ACCOUNT.markdown(), BROKER.markdown(), TRIGGER.markdown()];
+    is_true(
+        "trigger-options.md",
+        &format!("{TRIGGER_HEAD}{}{}", tables.concat(), exit_codes(true)),
+    );
 }

@@ -13,6 +13,7 @@ stories! {
         a_run_that_ends_without_a_connection_is_not_repeated,
         failures_without_a_connection_count,
         a_late_end_settles_no_other_message,
+        what_only_waited_is_not_refused_after_a_cut,
         messages_without_id_are_not_lost,
         a_missing_queue_is_waited_for,
         a_deleted_queue_is_waited_for,
@@ -122,6 +123,22 @@ fn a_late_end_settles_no_other_message(place: BrokerKind) {
     w.expect_unacked(1);
     w.trigger.kill9();
     assert_eq!(w.take(&w.names.queue).text(), "second");
+}
+
+fn what_only_waited_is_not_refused_after_a_cut(place: BrokerKind) {
+    // Redelivery is not allowed, and all come back as redelivered; but two of them never ran.
+    let w = at(place).proxied().trigger("consumers = 1\nprefetch = 3").start();
+    w.sink.hold();
+    w.publish(&["a", "b", "c"]);
+    w.sink.expect(&["a"]);
+    w.trigger.expect_metric("queued", 2);
+    cut(&w);
+    w.trigger.expect_metric("received_total", 6);
+    w.sink.let_through();
+    w.sink.expect_all(&["b", "c"]);
+    w.expect_all_settled();
+    w.expect_no_dead();
+    w.sink.expect_no_more();
 }
 
 fn messages_without_id_are_not_lost(place: BrokerKind) {

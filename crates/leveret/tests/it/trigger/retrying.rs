@@ -17,6 +17,7 @@ stories! {
         requeued_messages_are_marked,
         delay_queues_count_attempts,
         a_missing_delay_queue_falls_back_to_requeueing,
+        without_a_delay_queue_there_is_a_pause_as_well,
         delay_queues_may_be_declared,
         without_redelivery_a_failure_is_final,
         a_redelivered_message_is_refused_where_redelivery_is_not_allowed,
@@ -137,6 +138,19 @@ fn a_missing_delay_queue_falls_back_to_requeueing(place: BrokerKind) {
     w.expect_all_settled();
     w.trigger.expect_metric("unpublished_total", 1);
     w.trigger.expect_log(&["WARN", ".retry.50"]);
+}
+
+fn without_a_delay_queue_there_is_a_pause_as_well(place: BrokerKind) {
+    let w = redelivering(place, "mode = \"delay-queue\", backoff_ms = [200]")
+        .trigger("breaker = { failures = 0 }")
+        .start();
+    w.sink.script([503, 503, 503].map(Answer::status));
+    w.publish(&["m"]);
+    let times: Vec<_> = (0..4).map(|_| w.sink.request().at).collect();
+    for pair in times.windows(2) {
+        assert!(pair[1] - pair[0] >= Duration::from_millis(200), "{:?}", pair[1] - pair[0]);
+    }
+    w.expect_all_settled();
 }
 
 fn delay_queues_may_be_declared(place: BrokerKind) {

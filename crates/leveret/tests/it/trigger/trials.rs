@@ -97,7 +97,7 @@ fn messages_are_shown_as_a_pipeline_gets_them(place: BrokerKind) {
         "--header",
         "tenant=hare",
         "--property",
-        "message_id=4711",
+        "message-id=4711",
         "--routing-key",
         "key",
     ];
