@@ -21,7 +21,7 @@ pub(crate) fn run(Given { program, config, print_config, flags }: Given) -> Exit
         }
     };
     if print_config {
-        return show(&OPTIONS.print(&loaded));
+        return show(OPTIONS.print(&loaded).as_bytes());
     }
     let (config, files) = (&loaded.config, &loaded.files);
     service::log::start(&config.log_level, config.log_format);

@@ -10,7 +10,7 @@ use delayer::config::OPTIONS;
 use server::config::SETTINGS;
 use service::config::{Assignment, ConfigError};
 
-pub(crate) use trigger::{Action, Sample};
+pub(crate) use trigger::{Action, Looked};
 
 /// What the command line asks for.
 pub(crate) enum Command {

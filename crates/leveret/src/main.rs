@@ -55,9 +55,9 @@ fn main() -> ExitCode {
     exit.into()
 }
 
-/// Shows settings on stdout. A closed pipe (`| head`) is no failure.
-fn show(settings: &str) -> Exit {
-    let _ = std::io::stdout().write_all(settings.as_bytes());
+/// Shows what was asked for on stdout. A closed pipe (`| head`) is no failure.
+fn show(what: &[u8]) -> Exit {
+    let _ = std::io::stdout().write_all(what);
     Exit::Clean
 }
 

@@ -19,7 +19,7 @@ pub(crate) fn run(Given { program, config, print_config, flags }: Given) -> Exit
         }
     };
     if print_config {
-        return show(&(SETTINGS.print(&loaded) + &beside.print()));
+        return show((SETTINGS.print(&loaded) + &beside.print()).as_bytes());
     }
     let (config, files) = (&loaded.config, &loaded.files);
     service::log::start(&config.log_level, config.log_format);

@@ -1,11 +1,12 @@
 //! Triggers alone: `leveret trigger`.
 
-use service::config::{ConfigError, Sources};
+use service::config::{ConfigError, Sources, nearest};
+use service::log::Format;
 use service::shutdown::{self, Exit};
-use trigger::config::{Reload, Sections, Set};
-use trigger::daemon;
+use trigger::config::{Definition, Reload, Sections, Set};
+use trigger::{daemon, trial};
 
-use crate::command::{Action, Given};
+use crate::command::{Action, Given, Looked};
 use crate::{fail, show};
 
 /// Does what is asked for with them.
@@ -20,7 +21,7 @@ pub(crate) fn run(Given { program, config, print_config, flags }: Given, action:
         Err(error) => return refused(error),
     };
     if print_config {
-        return show(&sections.print());
+        return show(sections.print().as_bytes());
     }
     let set = match sections.resolve(None) {
         Ok(set) => set,
@@ -29,7 +30,49 @@ pub(crate) fn run(Given { program, config, print_config, flags }: Given, action:
     match action {
         Action::Run => serve(program, set, sources),
         Action::Check => check(&set),
-        Action::Render { .. } | Action::Test { .. } => todo!(),
+        Action::Render { name, message } => {
+            let shown = one(&set, &name).and_then(|one| {
+                let shown = match message {
+                    Looked::Queued => trial::render_queued(one),
+                    Looked::Made { mut sample, body } => {
+                        sample.body = body.read().map_err(|why| (why, Exit::Io))?;
+                        trial::render(one, &sample)
+                    }
+                };
+                shown.map_err(|error| (error.to_string(), error.exit()))
+            });
+            end(program, shown.map(|shown| (shown, Exit::Clean)))
+        }
+        Action::Test { name, keep } => {
+            let report = one(&set, &name).and_then(|one| {
+                trial::test(one, keep).map_err(|error| (error.to_string(), error.exit()))
+            });
+            let exit = |ok| if ok { Exit::Clean } else { Exit::Unavailable };
+            end(program, report.map(|report| (report.shown, exit(report.succeeded))))
+        }
+    }
+}
+
+/// The trigger that the command line names.
+fn one<'a>(set: &'a Set, name: &str) -> Result<&'a Definition, (String, Exit)> {
+    set.triggers.iter().find(|trigger| trigger.name == name).ok_or_else(|| {
+        let names = set.triggers.iter().map(|trigger| trigger.name.as_str());
+        let advice = match nearest(name, names.clone()) {
+            Some(near) => format!("did you mean {near}?"),
+            None => format!("there are {}", names.collect::<Vec<_>>().join(", ")),
+        };
+        (format!("no section [trigger.{name}]; {advice}"), Exit::Usage)
+    })
+}
+
+/// Shows what came of it, or says why nothing did.
+fn end(program: &str, outcome: Result<(Vec<u8>, Exit), (String, Exit)>) -> Exit {
+    match outcome {
+        Ok((shown, exit)) => {
+            show(&shown);
+            exit
+        }
+        Err((why, exit)) => fail(program, Format::Text, &why, exit),
     }
 }
 
@@ -43,7 +86,7 @@ fn check(set: &Set) -> Exit {
         1 => "1 trigger".to_owned(),
         several => format!("{several} triggers"),
     };
-    show(&format!("{out}{file}: {count}, no errors\n"))
+    show(format!("{out}{file}: {count}, no errors\n").as_bytes())
 }
 
 /// Runs them to their end.

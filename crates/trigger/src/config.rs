@@ -14,6 +14,9 @@ mod value;
 mod warnings;
 mod words;
 
+#[cfg(test)]
+mod tests;
+
 use service::config::{Setting, Settings};
 use service::listen::HostPort;
 use service::log::{Format, Level};

@@ -4,7 +4,7 @@
 //! [`config`] (what it is told), [`message`] and [`reason`], `attempts` (has it run before),
 //! [`payload`] (what the pipeline is given), [`pipeline`] (how it runs), `machine` (the states of
 //! a run), `engine` (the event loop), `daemon` (several triggers, reload), [`desk`] and [`web`]
-//! (what people see).
+//! (what people see), [`trial`] (one message by hand).
 #![warn(missing_docs)]
 
 pub mod attempts;
@@ -20,4 +20,5 @@ pub mod outgoing;
 pub mod payload;
 pub mod pipeline;
 pub mod reason;
+pub mod trial;
 pub mod web;

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Beside;
 use super::delayer::Delayer;
-use super::triggers::{Again, Triggers};
+use super::triggers::Again;
 
 /// Why the process ends otherwise than it was asked to.
 pub(crate) struct Failure {
@@ -26,29 +26,40 @@ pub(crate) struct Failure {
 }
 
 /// A part of the process that runs on a thread of its own.
-enum Part {
-    Delayer(Delayer),
-    Triggers(Triggers, Again),
+struct Part {
+    /// The thread's name.
+    name: String,
+    /// Runs it to its end, beside a broker that listens there.
+    run: Box<dyn FnOnce(&[SocketAddr], &Shutdown) -> Result<(), Failure> + Send>,
 }
 
 impl Part {
-    fn name(&self) -> String {
-        match self {
-            Part::Delayer(delayer) => format!("delayer-{}", delayer.name),
-            Part::Triggers(..) => "triggers".into(),
-        }
-    }
-
-    fn run(self, addresses: &[SocketAddr], shutdown: &Shutdown) -> Result<(), Failure> {
-        match self {
-            Part::Delayer(delayer) => delayer.run(addresses, shutdown),
-            Part::Triggers(triggers, again) => triggers.run(again, addresses, shutdown),
-        }
+    fn new(
+        name: String,
+        run: impl FnOnce(&[SocketAddr], &Shutdown) -> Result<(), Failure> + Send + 'static,
+    ) -> Part {
+        Part { name, run: Box::new(run) }
     }
 }
 
-/// Runs the broker and, while it runs, what is `beside` it, until `shutdown` says stop. Without
-/// triggers nothing is read `again`.
+/// The parts that are beside the broker. Without triggers nothing is read `again`, so that it is
+/// said when somebody asks for it.
+fn parts(beside: Beside, again: Again) -> Vec<Part> {
+    let of_delayer = |delayer: Delayer| {
+        let name = format!("delayer-{}", delayer.name);
+        Part::new(name, |addresses, shutdown| delayer.run(addresses, shutdown))
+    };
+    let mut parts: Vec<Part> = beside.delayers.into_iter().map(of_delayer).collect();
+    if let Some(triggers) = beside.triggers {
+        let run = |addresses: &[SocketAddr], shutdown: &Shutdown| {
+            triggers.run(again, addresses, shutdown)
+        };
+        parts.push(Part::new("triggers".into(), run));
+    }
+    parts
+}
+
+/// Runs the broker and, while it runs, what is `beside` it, until `shutdown` says stop.
 pub(crate) fn run(
     config: &ServeConfig,
     beside: Beside,
@@ -56,12 +67,7 @@ pub(crate) fn run(
     shutdown: &Shutdown,
 ) -> Result<(), Failure> {
     let failed = |error: server::RunError| Failure { why: error.to_string(), exit: error.exit() };
-    let mut parts: Vec<Part> = beside.delayers.into_iter().map(Part::Delayer).collect();
-    match beside.triggers {
-        Some(triggers) => parts.push(Part::Triggers(triggers, again)),
-        // Nobody follows SIGHUP then, which is said when it comes.
-        None => drop(again),
-    }
+    let parts = parts(beside, again);
     if parts.is_empty() {
         return server::run(config, shutdown, |_| {}).map_err(failed);
     }
@@ -169,9 +175,9 @@ fn launch(
     ended: &mpsc::UnboundedSender<Result<(), Failure>>,
 ) -> Result<(), Failure> {
     let ended = ended.clone();
-    let name = part.name();
+    let Part { name, run } = part;
     start(&name.clone(), move || {
-        let end = catch_unwind(AssertUnwindSafe(|| part.run(&addresses, &shutdown)));
+        let end = catch_unwind(AssertUnwindSafe(|| run(&addresses, &shutdown)));
         // The watch has ended only after a part that could not be started.
         let _ = ended.send(end.unwrap_or_else(|_| Err(panicked(&name))));
     })

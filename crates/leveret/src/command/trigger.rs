@@ -1,9 +1,11 @@
 //! The command line of `leveret trigger`.
 
+use std::io::Read;
 use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command as Clap, value_parser};
 use trigger::config::TRIGGERS;
+use trigger::trial::Sample;
 
 use super::{Command, LEVERET, configured, given};
 
@@ -17,8 +19,8 @@ pub(crate) enum Action {
     Render {
         /// The trigger.
         name: String,
-        /// The message.
-        sample: Sample,
+        /// Of what message.
+        message: Looked,
     },
     /// One message of the queue goes through the pipeline.
     Test {
@@ -29,22 +31,16 @@ pub(crate) enum Action {
     },
 }
 
-/// A message to be shown.
-pub(crate) enum Sample {
+/// A message that is looked at.
+pub(crate) enum Looked {
     /// The next one of the queue, which stays there.
     Queued,
     /// One that the command line makes up.
-    Given {
-        /// The body.
+    Made {
+        /// All but the body.
+        sample: Sample,
+        /// Where that is.
         body: Body,
-        /// `NAME=VALUE`, texts.
-        headers: Vec<String>,
-        /// `NAME=VALUE`.
-        properties: Vec<String>,
-        /// The exchange that it was published to.
-        exchange: String,
-        /// With which key; the queue's name without one.
-        routing_key: Option<String>,
     },
 }
 
@@ -56,12 +52,27 @@ pub(crate) enum Body {
     File(PathBuf),
 }
 
+impl Body {
+    /// The bytes, or why there are none.
+    pub(crate) fn read(self) -> Result<Vec<u8>, String> {
+        let (read, name) = match self {
+            Body::Text(text) => return Ok(text.into_bytes()),
+            Body::File(file) if file.as_os_str() == "-" => {
+                let mut body = Vec::new();
+                (std::io::stdin().read_to_end(&mut body).map(|_| body), "standard input".into())
+            }
+            Body::File(file) => (std::fs::read(&file), file.display().to_string()),
+        };
+        read.map_err(|error| format!("cannot read the body from {name}: {error}"))
+    }
+}
+
 /// What the matches of `leveret trigger` ask for.
 pub(super) fn read(matches: &ArgMatches) -> Command {
     let (action, matches) = match matches.subcommand() {
         Some(("check", matches)) => (Action::Check, matches),
         Some(("render", matches)) => {
-            (Action::Render { name: text(matches, "name"), sample: sample(matches) }, matches)
+            (Action::Render { name: text(matches, "name"), message: looked(matches) }, matches)
         }
         Some(("test", matches)) => {
             (Action::Test { name: text(matches, "name"), keep: matches.get_flag("keep") }, matches)
@@ -76,22 +87,23 @@ fn text(matches: &ArgMatches, name: &str) -> String {
     matches.get_one::<String>(name).cloned().unwrap_or_default()
 }
 
-fn sample(matches: &ArgMatches) -> Sample {
+fn looked(matches: &ArgMatches) -> Looked {
     if matches.get_flag("from_queue") {
-        return Sample::Queued;
+        return Looked::Queued;
     }
     let all = |name: &str| matches.get_many::<String>(name).unwrap_or_default().cloned().collect();
     let body = match matches.get_one::<PathBuf>("body_file") {
         Some(file) => Body::File(file.clone()),
         None => Body::Text(text(matches, "body")),
     };
-    Sample::Given {
-        body,
+    let sample = Sample {
+        body: Vec::new(),
         headers: all("header"),
         properties: all("property"),
         exchange: text(matches, "exchange"),
         routing_key: matches.get_one::<String>("routing_key").cloned(),
-    }
+    };
+    Looked::Made { sample, body }
 }
 
 /// `leveret trigger` and what can be done beside running.
@@ -120,7 +132,11 @@ pub(super) fn command() -> Clap {
 
 fn render() -> Clap {
     let text = |id: &'static str, value: &'static str, help: &'static str| {
-        Arg::new(id).long(id.replace('_', "-")).value_name(value).help(help)
+        Arg::new(id)
+            .long(id.replace('_', "-"))
+            .value_name(value)
+            .help(help)
+            .allow_hyphen_values(true)
     };
     let repeated = |arg: Arg| arg.action(ArgAction::Append);
     let from_queue = Arg::new("from_queue")
@@ -141,7 +157,7 @@ fn render() -> Clap {
     with_settings(named(Clap::new("render")))
         .about("Shows what the pipeline of a trigger would be given for a message")
         .override_usage("leveret trigger render NAME [OPTIONS]")
-        .args(args.map(|arg| arg.help_heading("Message").allow_hyphen_values(true)))
+        .args(args.map(|arg| arg.help_heading("Message")))
         .group(ArgGroup::new("bodies").args(["body", "body_file"]))
         .group(ArgGroup::new("made_up").args(made_up).multiple(true).conflicts_with("from_queue"))
 }

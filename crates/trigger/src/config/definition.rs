@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use client::address::{Address, Password};
+use client::address::{Address, Mechanism, Password};
 use client::backoff::Pauses;
 use client::options::TlsFiles;
 use service::shutdown::Hangups;
@@ -32,6 +32,14 @@ pub struct Definition {
     /// Files of secrets and certificates, each with a hash of what it holds: a change makes the
     /// definition another one.
     pub files: Vec<(PathBuf, u64)>,
+}
+
+impl Definition {
+    /// Who the broker takes what is published for; a certificate's name is the broker's to know.
+    pub fn login(&self) -> Option<&[u8]> {
+        let first = self.addresses.first()?;
+        (first.mechanism == Mechanism::Plain).then_some(first.user.as_bytes())
+    }
 }
 
 /// The values of a trigger's secrets; empty where there is none. `Debug` shows none.
