@@ -238,6 +238,10 @@ struct Slot<M> {
 /// What an orphan came to, for its redelivered copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Fate {
+    /// It only waited: the copy is as good as new, after so many runs elsewhere.
+    Waited {
+        attempts: u32,
+    },
     /// All is done: acknowledge the copy.
     Done,
     /// It failed after so many runs; to be tried again then.

@@ -11,25 +11,29 @@ impl<M: Clone> Machine<M> {
         self.now = now;
         self.counters.received += 1;
         if self.join(&arrival) {
-            return;
+            return self.start();
         }
         let refusal = self.refusal(&arrival);
         let slot = self.add(&arrival);
         if arrival.too_large {
             self.counters.oversize += 1;
         }
-        if let Some((reason, text)) = refusal {
-            self.refuse(slot, reason, text);
-        } else if self.slots[slot].claim == Claim::Settled {
-            self.enqueue(slot);
-        } else if self.policy.auto_acknowledge {
+        match refusal {
+            Some((reason, text)) => self.refuse(slot, reason, text),
+            None => self.take_in(slot),
+        }
+        self.start();
+    }
+
+    /// Puts a message where it waits for its run.
+    fn take_in(&mut self, slot: SlotId) {
+        if self.policy.auto_acknowledge && self.slots[slot].claim != Claim::Settled {
             self.slots[slot].state = State::Unadmitted;
             self.unadmitted.push_back(slot);
             self.admit();
         } else {
             self.enqueue(slot);
         }
-        self.start();
     }
 
     fn add(&mut self, arrival: &Arrival<M>) -> SlotId {
@@ -84,9 +88,13 @@ impl<M: Clone> Machine<M> {
             }
         }
         let Some(fate) = self.ends.take(&key, self.now) else { return false };
-        self.counters.joined += 1;
         let slot = self.add(arrival);
+        self.counters.joined += u64::from(!matches!(fate, Fate::Waited { .. }));
         match fate {
+            Fate::Waited { attempts } => {
+                self.slots[slot].attempts = attempts;
+                self.take_in(slot);
+            }
             Fate::Done => self.ack(slot),
             Fate::Retry { attempts, at } => {
                 self.slots[slot].attempts = attempts;

@@ -31,9 +31,13 @@ impl<M: Clone> Machine<M> {
                     self.leave_line(slot);
                     self.leave(slot, key, Fate::Retry { attempts, at: now });
                 }
-                _ => {
+                State::Holding { .. } => {
                     self.leave_line(slot);
                     self.remove(slot);
+                }
+                State::Queued | State::Lined | State::Doubled | State::Unadmitted => {
+                    self.leave_line(slot);
+                    self.leave(slot, key, Fate::Waited { attempts });
                 }
             }
         }

@@ -183,8 +183,10 @@ fn a_redelivered_copy_takes_the_place_of_the_run_under_way() {
     assert_eq!(s.end(1, Verdict::Done), []);
     assert_eq!(s.receive_with(2, FLAGGED, true), [Effect::Ack(2)]);
     assert_eq!(s.machine.counters.joined, 2);
-    // This one had not begun, and nobody knows of it.
-    assert_eq!(s.receive_with(4, FLAGGED, true), [reject(3, false)]);
+    // This one had not begun: redelivered or not, it is as good as new. Once.
+    assert_eq!(s.receive_with(4, FLAGGED, true), [start(1, 1, 4)]);
+    assert_eq!(s.machine.counters.joined, 2);
+    assert_eq!(s.receive_with(4, FLAGGED, true), [reject(4, false)]);
 }
 
 #[test]
