@@ -25,12 +25,14 @@ pub(crate) struct Failure {
     pub(crate) exit: Exit,
 }
 
+/// Runs a part to its end, beside a broker that listens there.
+type Run = dyn FnOnce(&[SocketAddr], &Shutdown) -> Result<(), Failure> + Send;
+
 /// A part of the process that runs on a thread of its own.
 struct Part {
     /// The thread's name.
     name: String,
-    /// Runs it to its end, beside a broker that listens there.
-    run: Box<dyn FnOnce(&[SocketAddr], &Shutdown) -> Result<(), Failure> + Send>,
+    run: Box<Run>,
 }
 
 impl Part {
