@@ -133,7 +133,6 @@ fn has_flag(help: &str, flag: &str) -> bool {
 
 /// Runs the commands of one page, one after the other.
 struct Reader {
-    text: String,
     broker: Broker,
     /// The body that `amqp-get` has to find.
     published: String,
@@ -239,9 +238,9 @@ fn xtask(line: &str) {
 #[test]
 fn every_command_runs() {
     for (page, text) in pages() {
-        let (lines, broker, published) = (commands(&text), Broker::start(), String::new());
-        let mut reader = Reader { text, broker, published, delayer: None, trigger: None };
-        for (_, line) in lines {
+        let (broker, published) = (Broker::start(), String::new());
+        let mut reader = Reader { broker, published, delayer: None, trigger: None };
+        for (_, line) in commands(&text) {
             eprintln!("{page}: {line}");
             reader.run(&line);
         }
@@ -251,7 +250,9 @@ fn every_command_runs() {
 #[test]
 fn pages_are_short_and_begin_with_a_task() {
     for (page, text) in pages() {
-        assert!(text.lines().count() <= 150, "{page} is longer than 150 lines");
+        // What is made from tables is looked things up in, not read.
+        let lines_max = if text.contains("This page is made from the tables") { 300 } else { 150 };
+        assert!(text.lines().count() <= lines_max, "{page} is longer than {lines_max} lines");
         let first = commands(&text).first().and_then(|(number, _)| *number);
         assert!(first.is_some_and(|n| n <= 15), "{page}: no command in the first 15 lines");
     }
@@ -284,7 +285,8 @@ fn settings_that_pages_mention_exist() {
                 let helps = [&help, &delayer_help, &trigger_help, &xtask_help];
                 let flag = !word.starts_with("--") || helps.iter().any(|h| has_flag(h, word));
                 assert!(flag, "{page}: no flag {word}");
-                let of_a_section = ["LEVERET_DELAYER_", "LEVERET_TRIGGER_"];
+                let of_a_section =
+                    ["LEVERET_DELAYER_", "LEVERET_TRIGGER_", "LEVERET_BROKER_", "LEVERET_ACCOUNT_"];
                 if of_a_section.iter().any(|prefix| word.starts_with(prefix)) {
                     continue;
                 }

@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// How the page starts a trigger.
+const START: &str = "leveret trigger --config trigger.toml";
+
 /// Where the page's files of settings are, and the trigger that it starts.
 pub(super) struct Guide {
     server: Server,
@@ -9,20 +12,28 @@ pub(super) struct Guide {
 }
 
 impl Guide {
-    /// The first file of the page is `trigger.toml`, beside a broker with this address.
-    fn of(text: &str, broker: &Broker) -> Guide {
+    /// The first file of the guide is `trigger.toml`, beside this broker.
+    fn beside(broker: &Broker) -> Guide {
+        let text = read("docs/trigger.md");
         let server = Server::in_dir("trigger", tempfile::tempdir().unwrap().keep());
-        let file = delayer::fenced(text, "toml").first().expect("a file of settings").clone();
+        let file = delayer::fenced(&text, "toml").first().expect("a file of settings").clone();
         let here = format!("[broker.main]\nhosts = [\"{}\"]\n", broker.amqp());
         let file = format!("listen = \"127.0.0.1:0\"\n{here}{file}");
         fs::write(server.dir().join("trigger.toml"), file).unwrap();
         Guide { server, running: false }
     }
+
+    fn start(&mut self) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_leveret"));
+        command.args(START.split(' ').skip(1)).current_dir(self.server.dir());
+        self.server.launch(command.env_clear().env("PATH", path()));
+        self.running = true;
+    }
 }
 
 impl Reader {
     fn guide(&mut self) -> &mut Guide {
-        self.trigger.get_or_insert_with(|| Guide::of(&self.text, &self.broker))
+        self.trigger.get_or_insert_with(|| Guide::beside(&self.broker))
     }
 
     pub(super) fn trigger(&mut self, line: &str) {
@@ -30,26 +41,17 @@ impl Reader {
             // The name of the command.
             return;
         }
-        let broker = self.broker.amqp();
         let guide = self.guide();
-        if line == "leveret trigger --config trigger.toml" {
-            let mut command = Command::new(env!("CARGO_BIN_EXE_leveret"));
-            command.args(line.split(' ').skip(1)).current_dir(guide.server.dir());
-            guide.server.launch(command.env_clear().env("PATH", path()));
-            guide.running = true;
-            return;
-        }
-        if line.starts_with("leveret trigger test ") {
-            let publish = format!(
-                "amqp-publish -r orders -b x --server {} --port {}",
-                broker.ip(),
-                broker.port()
-            );
-            assert!(shell(&publish).status.success());
+        if line == START {
+            return guide.start();
         }
         let directory = guide.server.dir().to_owned();
         let done = shell_in(&directory, &line.replace(" FILE", " trigger.toml"));
         assert!(done.status.success(), "{}", stderr(&done));
+        if line.starts_with("leveret trigger test ") {
+            let ran = fs::read_to_string(directory.join("orders.jsonl")).unwrap();
+            assert!(ran.contains(&self.published), "{ran}");
+        }
     }
 
     pub(super) fn trigger_http(&mut self, line: &str) {
@@ -65,10 +67,8 @@ impl Reader {
 #[test]
 fn metrics_that_the_page_mentions_exist() {
     let (page, broker) = (read("docs/trigger.md"), Broker::start());
-    let mut guide = Guide::of(&page, &broker);
-    let mut command = Command::new(env!("CARGO_BIN_EXE_leveret"));
-    command.args(["trigger", "--config", "trigger.toml"]).current_dir(guide.server.dir());
-    guide.server.launch(command.env_clear().env("PATH", path()));
+    let mut guide = Guide::beside(&broker);
+    guide.start();
     let metrics = guide.server.http("http", "GET", "/metrics", "").1;
     for span in spans(&parts(&page).1) {
         let known = span.starts_with("leveret_trigger_") || span == "config_reload_success";
