@@ -7,9 +7,6 @@
 mod watch;
 mod worker;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread;
@@ -112,7 +109,7 @@ pub fn run(set: Set, reload: Reload, shutdown: &Shutdown) -> Result<(), RunError
         ends,
         running: BTreeMap::new(),
         next: BTreeMap::new(),
-        watch: Watch::new(set.watched.clone()),
+        watch: Watch::new(&set.watched),
         current: set.clone(),
         reload,
         registry,
@@ -233,7 +230,7 @@ impl Daemon {
                 for warning in set.warnings.iter().filter(|w| !self.current.warnings.contains(w)) {
                     tracing::warn!("{warning}");
                 }
-                self.watch = Watch::new(set.watched.clone());
+                self.watch.follow(&set.watched);
                 self.follow(set);
                 self.registry.reloaded(Ok(()));
             }

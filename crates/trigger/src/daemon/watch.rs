@@ -21,9 +21,21 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(files: Vec<PathBuf>) -> Watch {
-        let files = files.into_iter().map(|path| (sign(&path), path)).map(|(s, p)| (p, s));
-        Watch { files: files.collect(), looks: None }
+    pub(super) fn new(files: &[PathBuf]) -> Watch {
+        let mut watch = Watch { files: Vec::new(), looks: None };
+        watch.follow(files);
+        watch
+    }
+
+    /// Looks at these files from now on. What is known of a file stays, so that a change is noticed
+    /// that came while it was read.
+    pub(super) fn follow(&mut self, paths: &[PathBuf]) {
+        let known = std::mem::take(&mut self.files);
+        let sign_of = |path: &PathBuf| {
+            let known = known.iter().find(|(other, _)| other == path);
+            known.map_or_else(|| sign(path), |(_, sign)| *sign)
+        };
+        self.files = paths.iter().map(|path| (path.clone(), sign_of(path))).collect();
     }
 
     /// Ends when a file is not what it was; then that is what it is. Safe to drop and call again.
@@ -51,4 +63,40 @@ impl Watch {
 fn sign(path: &Path) -> Sign {
     let data = fs::metadata(path).ok()?;
     Some((data.dev(), data.ino(), data.size(), data.ctime(), data.ctime_nsec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a look notices something.
+    async fn notices(watch: &mut Watch) -> bool {
+        tokio::time::timeout(3 * LOOK, watch.changed()).await.is_ok()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn files_that_change_come_or_go_are_noticed_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let paths = ["a.toml", "b.toml", "c.toml"].map(|name| directory.path().join(name));
+        let [a, b, c] = &paths;
+        fs::write(a, "one").unwrap();
+        let mut watch = Watch::new(&paths[..2]);
+        assert!(!notices(&mut watch).await);
+        fs::write(a, "longer").unwrap();
+        assert!(notices(&mut watch).await);
+        assert!(!notices(&mut watch).await);
+        fs::write(b, "").unwrap();
+        assert!(notices(&mut watch).await);
+        fs::remove_file(a).unwrap();
+        // It changes while it is read, and another one is followed besides.
+        watch.follow(&paths);
+        assert!(notices(&mut watch).await);
+        fs::write(c, "new").unwrap();
+        assert!(notices(&mut watch).await);
+        // As containers are given files: by a link that points elsewhere.
+        fs::remove_file(b).unwrap();
+        std::os::unix::fs::symlink(c, b).unwrap();
+        assert!(notices(&mut watch).await);
+        assert!(!notices(&mut watch).await);
+    }
 }
