@@ -28,6 +28,7 @@ pub use sections::Sections;
 pub use spelling::kinds;
 pub use trigger::{TRIGGER, TriggerConfig};
 pub use value::{ExitCodes, Headers, KeySource, Secret, Texts};
+pub(crate) use warnings::consumer_timeout_ms;
 pub use words::{
     DeadLetterMode, ExitMeaning, ExitPreset, HeaderStyle, Int64, OnExpire, OnInvalidText,
     PipelineSize, Profile, RetryMode, Sasl, Stdin, TimestampUnit, TlsMode,

@@ -83,13 +83,22 @@ pub(super) fn of(sections: &Sections, named: &Named<TriggerConfig>) -> Vec<Strin
 }
 
 /// How long one delivery may stay unacknowledged.
+/// The longest that a message may stay unacknowledged, if that is longer than brokers allow.
+pub(crate) fn consumer_timeout_ms(c: &TriggerConfig) -> Option<u64> {
+    Some(unacked_ms(c)).filter(|ms| *ms > CONSUMER_TIMEOUT_MS)
+}
+
 fn unacked_ms(c: &TriggerConfig) -> u64 {
-    let pauses = &c.redelivery_backoff_ms;
     let again = if c.allow_redelivery { c.redelivery_max_attempts - 1 } else { 0 };
-    let pause = |failure: u32| pauses.get(failure as usize).or(pauses.last()).copied().unwrap_or(0);
+    let listed = c.redelivery_backoff_ms.iter().take(again as usize);
+    let last = c.redelivery_backoff_ms.last().copied().unwrap_or_default();
+    let beyond = u64::from(again) - listed.len() as u64;
     let (runs, paused_ms) = match c.redelivery_mode {
-        RetryMode::Hold => (u64::from(again) + 1, (0..again).map(pause).sum()),
-        RetryMode::Requeue => (1, (0..again).map(pause).max().unwrap_or(0)),
+        RetryMode::Hold => {
+            let listed_ms = listed.fold(0_u64, |sum, ms| sum.saturating_add(*ms));
+            (u64::from(again) + 1, listed_ms.saturating_add(beyond.saturating_mul(last)))
+        }
+        RetryMode::Requeue => (1, listed.copied().max().unwrap_or(0)),
         RetryMode::DelayQueue => (1, 0),
     };
     runs.saturating_mul(c.maximum_timeout_ms)

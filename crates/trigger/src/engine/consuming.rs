@@ -3,15 +3,14 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use amqp::value::Table;
-use bytes::Bytes;
+use amqp::value::{Table, Value};
 use client::error::Error;
 use client::event::{Delivery, Event};
 use client::link::{self, CONSUMER, Link, LinkEvent};
 
 use super::Engine;
 use crate::attempts::Prior;
-use crate::config::Definition;
+use crate::config::{Definition, TriggerConfig, consumer_timeout_ms};
 use crate::keys;
 use crate::machine::{Arrival, Key, Want};
 use crate::message::Message;
@@ -27,6 +26,9 @@ pub(super) struct Consuming {
     queue: String,
     prefetch: u16,
     no_ack: bool,
+    /// RabbitMQ 4.3 and later let the consumer of a quorum queue say how long it may hold a
+    /// message; other brokers pass over it.
+    arguments: Table,
     /// What the broker was last asked for.
     want: Want,
     /// When a queue that is not there is looked for again.
@@ -37,6 +39,14 @@ pub(super) struct Consuming {
     connections: u64,
     /// Why there is none.
     pub(super) down: Option<Down>,
+}
+
+fn arguments(trigger: &TriggerConfig) -> Table {
+    let mut arguments = Table::new();
+    if let Some(ms) = consumer_timeout_ms(trigger).and_then(|ms| i64::try_from(ms).ok()) {
+        arguments.insert("x-consumer-timeout", Value::I64(ms));
+    }
+    arguments
 }
 
 /// Why nothing is consumed.
@@ -56,6 +66,7 @@ impl Consuming {
             queue: trigger.queue.clone(),
             prefetch: trigger.prefetch,
             no_ack,
+            arguments: arguments(trigger),
             want: Want::Nothing,
             not_before: Instant::now(),
             unacked: 0,
@@ -162,20 +173,12 @@ impl Engine {
             self.consuming.unacked += 1;
         }
         let trigger = &self.definition.trigger;
-        let message = Message {
-            delivery_tag: delivery.tag,
-            redelivered: delivery.redelivered,
-            exchange: delivery.exchange,
-            routing_key: delivery.routing_key,
-            properties: delivery.properties,
-            body: Bytes::from(delivery.body),
-            body_bytes: delivery.body_bytes,
-        };
+        let message = Message::from(delivery);
         let key = |source: &Option<_>| {
             source.as_ref().and_then(|source| keys::key(&message, source)).map(Key::from)
         };
         let arrival = Arrival {
-            tag: delivery.tag,
+            tag: message.delivery_tag,
             too_large: message.body_bytes > trigger.max_message_bytes.0,
             prior: Prior::of(&message, &trigger.queue),
             join: if message.redelivered { keys::join_key(&message) } else { None },
@@ -201,7 +204,7 @@ impl Engine {
             return;
         }
         let was = std::mem::replace(&mut self.consuming.want, want);
-        let Consuming { queue, no_ack, .. } = &self.consuming;
+        let Consuming { queue, no_ack, arguments, .. } = &self.consuming;
         let (qos, no_ack) = (self.consuming.qos(want), *no_ack);
         let change = async {
             if was != Want::Nothing {
@@ -209,7 +212,7 @@ impl Engine {
             }
             if want != Want::Nothing {
                 let (connection, channel) = (&mut open.connection, open.channel);
-                link::consume(connection, channel, queue, qos, no_ack, &Table::default()).await?;
+                link::consume(connection, channel, queue, qos, no_ack, arguments).await?;
             }
             Ok(())
         };
