@@ -12,6 +12,10 @@
 //! - `CC` and `BCC` become `x-original-cc` and `x-original-bcc`: their copies went out when the
 //!   message was first published.
 //! - `x-delivery-count` and `x-acquired-count` go: they count for the copy in the queue it leaves.
+//! - On the way to a delay queue `x-death` becomes `x-trigger-death`, and what delay queues add to
+//!   it goes. A broker drops a message that dies on its way to a queue where it died before, unless
+//!   it was rejected since (RabbitMQ 3 and Leveret do, by this header): one that had expired in our
+//!   queue once would not come back from the delay queue.
 //! - `x-trigger-exchange` and `x-trigger-routing-key` say where it was first published.
 //! - Headers that no broker could read would end the connection again and again; they go as a whole
 //!   into `x-trigger-broken-headers`, as binary data.
@@ -35,6 +39,9 @@ const COPIES: [(&[u8], &[u8]); 2] = [(b"CC", b"x-original-cc"), (b"BCC", b"x-ori
 /// Headers that hold for one copy of a message, and not for the next.
 const PER_COPY: [&str; 4] =
     [ATTEMPT_HEADER, DELIVERY_COUNT_HEADER, ACQUIRED_COUNT_HEADER, EXPIRATION_HEADER];
+
+/// By which a broker knows where a message has died.
+const DEATH_HEADER: &str = "x-death";
 
 /// Bytes of an error's text that go into a header. Headers must fit into one frame, which may be
 /// no larger than 4 KiB.
@@ -80,12 +87,16 @@ pub fn delay_queue_arguments(queue: &str, pause_ms: Millis) -> Table {
 ///
 /// The queue's own `x-message-ttl` makes the pause; the message states none.
 pub fn retry(message: &Message, queue: &str, attempts: u32, login: Option<&[u8]>) -> Outgoing {
-    let mut headers = Table::new();
-    headers.insert(ATTEMPT_HEADER, Value::I64(attempts.into()));
+    let mut set = Table::new();
+    set.insert(ATTEMPT_HEADER, Value::I64(attempts.into()));
+    let headers = message.scan().ok().and_then(|scan| scan.headers).unwrap_or_default();
+    if let (Ok(None), Ok(Some(deaths))) = (headers.get(ATTEMPT_HEADER), headers.get(DEATH_HEADER)) {
+        set.insert("x-trigger-death", deaths);
+    }
     Outgoing {
         exchange: Vec::new(),
         routing_key: queue.into(),
-        properties: properties(message, headers, login),
+        properties: properties(message, set, &[DEATH_HEADER], login),
         body: message.body.clone(),
         mandatory: true,
     }
@@ -140,7 +151,7 @@ pub fn dead_letter(
     Some(Outgoing {
         exchange: exchange.into(),
         routing_key,
-        properties: properties(message, headers, login),
+        properties: properties(message, headers, &[], login),
         body: message.body.clone(),
         mandatory: true,
     })
@@ -174,9 +185,15 @@ pub fn reply(message: &Message, reply: &Reply, trigger: &str) -> Option<Outgoing
     })
 }
 
-/// The message's properties with these headers in the place of those of the same name, and with
-/// the changes that the top of this file tells of. A list that cannot be read counts as empty.
-fn properties(message: &Message, mut set: Table, login: Option<&[u8]>) -> Vec<u8> {
+/// The message's properties with the headers `set` in the place of those of the same name, without
+/// those named in `without`, and with the other changes that the top of this file tells of. A list
+/// that cannot be read counts as empty.
+fn properties(
+    message: &Message,
+    mut set: Table,
+    without: &[&str],
+    login: Option<&[u8]>,
+) -> Vec<u8> {
     let mut scan = message.scan().unwrap_or_default();
     let mut kept = scan.headers;
     if let Some(table) = kept.filter(|table| table.check().is_err()) {
@@ -194,8 +211,8 @@ fn properties(message: &Message, mut set: Table, login: Option<&[u8]>) -> Vec<u8
     }
     let mut table = Vec::new();
     for field in kept.into_iter().flat_map(|table| table.fields()).map_while(Result::ok) {
-        let replaced = |key: &[u8]| set.iter().any(|(name, _)| name == key);
-        if replaced(field.key) || PER_COPY.iter().any(|name| name.as_bytes() == field.key) {
+        let mut gone = PER_COPY.iter().chain(without).map(|name| name.as_bytes());
+        if set.iter().any(|(name, _)| name == field.key) || gone.any(|name| name == field.key) {
             continue;
         }
         let copy = COPIES.iter().find(|(name, _)| *name == field.key);

@@ -145,6 +145,31 @@ fn a_dead_letter_says_why_and_can_run_again() {
     assert_eq!(own_key.routing_key, b"k");
 }
 
+/// A broker takes it for a cycle when a message that expired in a queue expires in another one on
+/// its way back there, and drops it. So messages that had once been in a waiting queue of somebody
+/// else were lost after their first failed run.
+#[test]
+fn a_broker_sees_no_cycle_behind_a_delay_queue() {
+    let death = |queue: &str| {
+        let fields = [("queue", queue.into()), ("reason", "expired".into())];
+        Value::Array(vec![headers(&fields).unwrap().into()])
+    };
+    let fields = [("x-death", death("q")), ("x-first-death-queue", "q".into())];
+    let before = PropertiesBuf { headers: headers(&fields), ..Default::default() };
+    let mut back = message(&before);
+    let mut after = found(&retry(&back, "q.retry.1", 1, None));
+    let mut table = after.headers.take().unwrap();
+    assert_eq!(table.get("x-death"), None);
+    assert_eq!(table.get("x-trigger-death"), Some(&death("q")));
+    assert_eq!(table.get("x-first-death-queue"), Some(&"q".into()));
+    table.insert("x-death", death("q.retry.1"));
+    back.properties = PropertiesBuf { headers: Some(table), ..after }.encode();
+    let table = found(&retry(&back, "q.retry.1", 2, None)).headers.unwrap();
+    assert_eq!((table.get("x-death"), table.get("x-trigger-death")), (None, Some(&death("q"))));
+    let dead = dead_letter(&back, ("dlx", ""), &DEATH, None).unwrap();
+    assert_eq!(found(&dead).headers.unwrap().get("x-death"), Some(&death("q.retry.1")));
+}
+
 #[test]
 fn the_text_of_a_death_is_cut_between_letters() {
     let long = "é".repeat(ERROR_BYTES_MAX);

@@ -11,12 +11,12 @@ mod tests;
 
 use amqp::value::RawTable;
 use amqp::value::raw::RawValue;
-use serde::ser::{SerializeMap, SerializeSeq};
+use serde::ser::{Error, SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 
 use crate::config::TriggerConfig;
 use crate::payload::date::american;
-use crate::payload::table::{Decimal, Name, broken, deeper, first_fields};
+use crate::payload::table::{Decimal, Name, deeper, first_fields};
 use crate::payload::text::{Base64, Text};
 use crate::payload::{Parts, RenderError, Rendered, content_type, json};
 
@@ -141,8 +141,8 @@ impl Serialize for Headers<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         for field in first_fields(self.table) {
-            let field = field.map_err(broken)?;
-            let value = Value { value: field.read().map_err(broken)?, depth: self.depth };
+            let field = field.map_err(Error::custom)?;
+            let value = Value { value: field.read().map_err(Error::custom)?, depth: self.depth };
             map.serialize_entry(&Name(field.key), &value)?;
         }
         map.end()
@@ -173,7 +173,7 @@ impl Serialize for Value<'_> {
                 let depth = deeper(self.depth)?;
                 let mut seq = serializer.serialize_seq(None)?;
                 for item in array.items() {
-                    let value = item.and_then(|item| item.read()).map_err(broken)?;
+                    let value = item.and_then(|item| item.read()).map_err(Error::custom)?;
                     seq.serialize_element(&Value { value, depth })?;
                 }
                 seq.end()

@@ -69,10 +69,6 @@ pub(super) fn deeper<E: Error>(depth: usize) -> Result<usize, E> {
     Err(E::custom(format!("tables and arrays are more than {DEPTH_MAX} deep")))
 }
 
-pub(super) fn broken<E: Error>(error: DecodeError) -> E {
-    E::custom(error)
-}
-
 struct PlainTable<'a> {
     table: RawTable<'a>,
     int64: Int64,
@@ -83,7 +79,7 @@ impl Serialize for PlainTable<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         for field in first_fields(self.table) {
-            let field = field.map_err(broken)?;
+            let field = field.map_err(Error::custom)?;
             let value = PlainValue { field, int64: self.int64, depth: self.depth };
             map.serialize_entry(&Name(field.key), &value)?;
         }
@@ -122,7 +118,7 @@ struct PlainValue<'a> {
 
 impl Serialize for PlainValue<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.field.read().map_err(broken)? {
+        match self.field.read().map_err(Error::custom)? {
             RawValue::Bool(value) => serializer.serialize_bool(value),
             RawValue::Int(value)
                 if self.int64 == Int64::String && matches!(self.field.tag(), b'l' | b'L') =>
@@ -142,7 +138,7 @@ impl Serialize for PlainValue<'_> {
                 let depth = deeper(self.depth)?;
                 let mut seq = serializer.serialize_seq(None)?;
                 for item in array.items() {
-                    let field = item.map_err(broken)?;
+                    let field = item.map_err(Error::custom)?;
                     seq.serialize_element(&PlainValue { field, int64: self.int64, depth })?;
                 }
                 seq.end()
@@ -205,7 +201,7 @@ impl Serialize for TypedFields<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut seq = serializer.serialize_seq(None)?;
         for field in self.table.fields() {
-            let field = field.map_err(broken)?;
+            let field = field.map_err(Error::custom)?;
             let value = TypedValue { field, depth: self.depth };
             seq.serialize_element(&(Text(field.key), value))?;
         }
@@ -222,7 +218,7 @@ impl Serialize for TypedItems<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut seq = serializer.serialize_seq(None)?;
         for item in self.array.items() {
-            let field = item.map_err(broken)?;
+            let field = item.map_err(Error::custom)?;
             seq.serialize_element(&TypedValue { field, depth: self.depth })?;
         }
         seq.end()
@@ -239,7 +235,7 @@ impl Serialize for TypedValue<'_> {
         let tag = [self.field.tag()];
         let letter = str::from_utf8(&tag).map_err(Error::custom)?;
         let mut map = serializer.serialize_map(Some(1))?;
-        match self.field.read().map_err(broken)? {
+        match self.field.read().map_err(Error::custom)? {
             RawValue::Bool(value) => map.serialize_entry(letter, &value)?,
             RawValue::Int(value) if matches!(tag[0], b'l' | b'L') => {
                 map.serialize_entry(letter, &Shortest(value))?;
