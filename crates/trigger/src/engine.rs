@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::{Duration, Instant as Clock, SystemTime, UNIX_EPOCH};
 
-use client::address::Mechanism;
 use client::confirms::Confirms;
 use client::link::{Link, LinkEvent, Purpose};
 use client::options::Options;
@@ -218,16 +217,10 @@ impl Engine {
     fn is_idle(&self) -> bool {
         self.machine.is_idle() && self.outgoing.is_empty() && self.confirms.is_empty()
     }
-
-    /// Who the broker takes what is published for; a certificate's name is the broker's to know.
-    fn login(&self) -> Option<&[u8]> {
-        let first = self.definition.addresses.first()?;
-        (first.mechanism == Mechanism::Plain).then_some(first.user.as_bytes())
-    }
 }
 
 /// Unix time, as the wall clock has it now.
-fn unix_ms() -> Millis {
+pub(crate) fn unix_ms() -> Millis {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     since.as_millis() as Millis
 }
@@ -241,7 +234,8 @@ fn seed(name: &str) -> u64 {
     hash
 }
 
-fn options(definition: &Definition) -> Options {
+/// How a trigger connects.
+pub(crate) fn options(definition: &Definition) -> Options {
     Options {
         addresses: definition.addresses.clone(),
         name: format!("trigger {}", definition.name),

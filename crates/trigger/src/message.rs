@@ -3,6 +3,7 @@
 use amqp::content::{Properties, PropertyScan};
 use amqp::error::DecodeError;
 use bytes::Bytes;
+use client::event::Delivery;
 
 /// Milliseconds, since 1970 where it is a time.
 pub type Millis = u64;
@@ -24,6 +25,20 @@ pub struct Message {
     pub body: Bytes,
     /// The size of the payload, kept or not.
     pub body_bytes: u64,
+}
+
+impl From<Delivery> for Message {
+    fn from(delivery: Delivery) -> Message {
+        Message {
+            delivery_tag: delivery.tag,
+            redelivered: delivery.redelivered,
+            exchange: delivery.exchange,
+            routing_key: delivery.routing_key,
+            properties: delivery.properties,
+            body: Bytes::from(delivery.body),
+            body_bytes: delivery.body_bytes,
+        }
+    }
 }
 
 impl Message {

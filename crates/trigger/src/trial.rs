@@ -9,7 +9,7 @@ mod show;
 mod tests;
 
 use std::rc::Rc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use service::shutdown::Exit;
 use uuid::Uuid;
@@ -17,7 +17,8 @@ use uuid::Uuid;
 use self::queue::Taken;
 use crate::attempts::Prior;
 use crate::config::{DeadLetterMode, Definition};
-use crate::message::{Message, Millis};
+use crate::engine::unix_ms;
+use crate::message::Message;
 use crate::outgoing::{self, Death};
 use crate::payload::{self, Format, Metadata};
 use crate::pipeline::http::Shared;
@@ -31,6 +32,9 @@ pub enum TrialError {
     /// A made-up message that cannot be one.
     #[error("{0}")]
     Sample(String),
+    /// The trigger would refuse the message.
+    #[error("the message has {0} bytes, more than max_message_bytes: the trigger refuses it")]
+    TooLarge(u64),
     /// The message has no such form.
     #[error("the message cannot be shown: {0}")]
     Render(#[from] payload::RenderError),
@@ -56,7 +60,7 @@ impl TrialError {
     pub fn exit(&self) -> Exit {
         match self {
             TrialError::Sample(_) => Exit::Usage,
-            TrialError::Render(_) => Exit::Data,
+            TrialError::TooLarge(_) | TrialError::Render(_) => Exit::Data,
             TrialError::Setup(_) => Exit::Config,
             TrialError::Empty(_) | TrialError::Broker(_) | TrialError::Unpublished(_) => {
                 Exit::Unavailable
@@ -81,7 +85,7 @@ pub struct Report {
 /// See [`TrialError`].
 pub fn render(definition: &Definition, sample: &Sample) -> Result<Vec<u8>, TrialError> {
     let message = sample.message(&definition.trigger.queue)?;
-    shown(&Trial::new(definition, message)?)
+    Ok(shown(&Trial::new(definition, message)?))
 }
 
 /// The same for the next message of the queue, which stays there; the broker may count it as
@@ -94,7 +98,7 @@ pub fn render_queued(definition: &Definition) -> Result<Vec<u8>, TrialError> {
         let taken = Taken::from(definition).await?;
         let message = taken.message();
         taken.give_back().await?;
-        shown(&Trial::new(definition, message)?)
+        Ok(shown(&Trial::new(definition, message)?))
     })
 }
 
@@ -114,7 +118,7 @@ pub fn test(definition: &Definition, keep: bool) -> Result<Report, TrialError> {
                 return Err(error);
             }
         };
-        let mut out = shown(&trial)?;
+        let mut out = shown(&trial);
         let began = Instant::now();
         let outcome = taken.during(trial.pipeline.run(&trial.run)).await?;
         let took = began.elapsed();
@@ -140,6 +144,9 @@ impl Trial {
     fn new(definition: &Definition, message: Message) -> Result<Trial, TrialError> {
         let pipeline = Pipeline::new(definition, &Shared::default())?;
         let trigger = &definition.trigger;
+        if message.body_bytes > trigger.max_message_bytes.0 {
+            return Err(TrialError::TooLarge(message.body_bytes));
+        }
         let timeout = Duration::from_millis(trigger.maximum_timeout_ms);
         let metadata = Metadata {
             attempt: Prior::of(&message, &trigger.queue).attempts.saturating_add(1),
@@ -152,10 +159,10 @@ impl Trial {
     }
 }
 
-fn shown(trial: &Trial) -> Result<Vec<u8>, TrialError> {
+fn shown(trial: &Trial) -> Vec<u8> {
     let mut out = Vec::new();
     show::input(&mut out, &trial.pipeline, &trial.run);
-    Ok(out)
+    out
 }
 
 /// Does with the message what its outcome asks for, and says what that was.
@@ -215,10 +222,4 @@ fn block_on<T>(trial: impl Future<Output = Result<T, TrialError>>) -> Result<T, 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(TrialError::Io)?;
     tokio::task::LocalSet::new().block_on(&runtime, trial)
-}
-
-/// Unix time, as the wall clock has it now.
-fn unix_ms() -> Millis {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    since.as_millis() as Millis
 }

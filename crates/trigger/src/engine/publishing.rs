@@ -46,7 +46,7 @@ impl Engine {
 
     fn outgoing(&self, publication: Publication, message: &Message) -> Option<Outgoing> {
         let trigger = &self.definition.trigger;
-        let login = self.login();
+        let login = self.definition.login();
         match publication {
             Publication::Reply(reply) => outgoing::reply(message, &reply, &self.definition.name),
             Publication::Retry { ms, attempts } => {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{Engine, unix_ms};
 use crate::config::Definition;
 use crate::desk::{RECENT_MAX, Recent};
-use crate::machine::{Effect, End, SlotId};
+use crate::machine::{BreakerState, Effect, End, SlotId};
 use crate::message::{Message, Millis};
 use crate::payload::{Format, Metadata};
 use crate::pipeline::{Outcome, Pipeline, Run, Verdict};
@@ -109,10 +109,27 @@ impl Engine {
             self.log.trouble("pause", &format!("the endpoint asks for a pause: {summary}"));
         }
         self.settling = Some((took_ms, outcome.summary.clone()));
-        let now = self.now();
+        let (now, before) = (self.now(), self.machine.breaker());
         self.machine.finished(slot, outcome, now);
         self.execute();
         self.settling = None;
+        self.tell_breaker(before);
+    }
+
+    /// Logs that the breaker has opened or closed.
+    fn tell_breaker(&mut self, before: BreakerState) {
+        match (before, self.machine.breaker()) {
+            (BreakerState::Closed | BreakerState::HalfOpen, BreakerState::Open(_)) => {
+                let open_ms = self.definition.trigger.breaker_open_ms;
+                let what = "too many failures in a row: the breaker is open";
+                let what = format!("{what}, and nothing is consumed for {open_ms} ms");
+                self.log.trouble("breaker", &what);
+            }
+            (BreakerState::HalfOpen, BreakerState::Closed) => {
+                self.log.over("breaker", "a run succeeded: the breaker is closed");
+            }
+            _ => {}
+        }
     }
 
     /// Logs and keeps what became of a message.

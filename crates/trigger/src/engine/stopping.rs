@@ -20,10 +20,13 @@ impl Engine {
             publisher.end().await;
         }
         if aborted > 0 {
+            let became = match self.definition.trigger.auto_acknowledge {
+                true => "are lost, because they are acknowledged",
+                false => "go back to the queue",
+            };
             tracing::warn!(
                 trigger = self.definition.name,
-                "{aborted} runs were not done within {} ms and were aborted; their messages go \
-                 back to the queue",
+                "{aborted} runs were not done within {} ms and were aborted; their messages {became}",
                 timeout.as_millis()
             );
         }

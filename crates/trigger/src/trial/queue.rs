@@ -9,6 +9,7 @@ use client::options::Options;
 
 use super::TrialError;
 use crate::config::Definition;
+use crate::engine;
 use crate::message::Message;
 use crate::outgoing::Outgoing;
 
@@ -23,13 +24,7 @@ pub(super) struct Taken {
 impl Taken {
     /// The next message of the queue, from the first broker that can be reached.
     pub(super) async fn from(definition: &Definition) -> Result<Taken, TrialError> {
-        let options = Options {
-            addresses: definition.addresses.clone(),
-            name: format!("trial of trigger {}", definition.name),
-            tls: definition.tls.clone(),
-            ..Options::default()
-        };
-        let mut connection = open(&options).await?;
+        let mut connection = open(&engine::options(definition)).await?;
         let channel = connection.open_channel().await?;
         connection.confirm_select(channel).await?;
         let queue = &definition.trigger.queue;
@@ -39,18 +34,7 @@ impl Taken {
     }
 
     pub(super) fn message(&self) -> Message {
-        let Delivery { redelivered, exchange, routing_key, properties, body, body_bytes, .. } =
-            self.delivery.clone();
-        let body = body.into();
-        Message {
-            delivery_tag: self.tag,
-            redelivered,
-            exchange,
-            routing_key,
-            properties,
-            body,
-            body_bytes,
-        }
+        self.delivery.clone().into()
     }
 
     /// Waits for `run`; meanwhile the broker's heartbeats are answered.

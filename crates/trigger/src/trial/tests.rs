@@ -60,8 +60,12 @@ fn a_command_is_shown_with_its_variables_and_input() {
 
 #[test]
 fn what_is_no_message_is_refused() {
-    let definition = definition("http = { url = \"http://h/\" }");
+    let definition = definition("http = { url = \"http://h/\" }\nmax_message_bytes = 9");
     for (sample, expected) in [
+        (
+            Sample { body: vec![b'x'; 10], ..Sample::default() },
+            "the message has 10 bytes, more than max_message_bytes: the trigger refuses it",
+        ),
         (
             Sample { headers: vec!["x".into()], ..Sample::default() },
             "--header: expected NAME=VALUE, got \"x\"",
