@@ -227,6 +227,8 @@ struct Slot<M> {
     /// Times that a publish of it failed.
     unpublished: u32,
     received_at: Millis,
+    /// When its last run ended.
+    ended_at: Option<Millis>,
     /// Whether its ordering key has its turn with it.
     has_turn: bool,
     ordering: Option<Key>,

@@ -14,6 +14,7 @@ impl<M: Clone> Machine<M> {
     pub(crate) fn finished(&mut self, slot: SlotId, outcome: Outcome, now: Millis) {
         self.now = now;
         self.running -= 1;
+        self.slots[slot].ended_at = Some(now);
         match outcome.pause {
             Some(Pause::For(time)) => {
                 let until = now + time.as_millis() as Millis;
@@ -174,9 +175,10 @@ impl<M: Clone> Machine<M> {
                 self.done(slot);
             }
             (_, Published::Confirmed) => self.ack(slot),
-            // There is no such delay queue: the broker itself has to give it back.
-            (Publication::Retry { .. }, Published::Returned) if !settled => {
-                self.reject(slot, true);
+            // There is no such delay queue: the broker itself has to give it back, as late.
+            (Publication::Retry { ms, .. }, Published::Returned) if !settled => {
+                let until = now + ms;
+                self.wait(slot, State::Holding { until, then: Then::Requeue }, until);
             }
             (Publication::DeadLetter { .. }, Published::Impossible) => {
                 self.put_away_by_broker(slot)
@@ -203,7 +205,10 @@ impl<M: Clone> Machine<M> {
     /// Acknowledges a message, and forgets it.
     pub(super) fn ack(&mut self, slot: SlotId) {
         match self.slots[slot].claim {
-            Claim::Unsettled(tag) => self.effects.push_back(Effect::Ack(tag)),
+            Claim::Unsettled(tag) => {
+                self.note_lag(slot);
+                self.effects.push_back(Effect::Ack(tag));
+            }
             Claim::Settled => {}
             Claim::Lost(key) => return self.leave(slot, key, Fate::Done),
         }
@@ -213,9 +218,17 @@ impl<M: Clone> Machine<M> {
     /// Rejects a message, and forgets it.
     pub(super) fn reject(&mut self, slot: SlotId, requeue: bool) {
         if let Claim::Unsettled(tag) = self.slots[slot].claim {
+            self.note_lag(slot);
             self.effects.push_back(Effect::Reject { tag, requeue });
         }
         self.remove(slot);
+    }
+
+    /// A message that has run is settled now.
+    fn note_lag(&mut self, slot: SlotId) {
+        if let Some(at) = self.slots[slot].ended_at {
+            self.counters.ack_lag_ms.observe(self.now.saturating_sub(at));
+        }
     }
 
     /// Gives a message back that has not run, and forgets it.

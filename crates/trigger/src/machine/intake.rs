@@ -48,6 +48,7 @@ impl<M: Clone> Machine<M> {
             ran: 0,
             unpublished: 0,
             received_at: self.now,
+            ended_at: None,
             has_turn: false,
             ordering: arrival.ordering.clone(),
             stands: false,

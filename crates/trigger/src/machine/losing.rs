@@ -123,7 +123,8 @@ impl<M: Clone> Machine<M> {
                 runs += 1;
                 self.running -= 1;
                 self.slots[slot].attempts += 1;
-                self.ended(slot, "returned", Some((Reason::Aborted, text.into())));
+                let outcome = if claim == Claim::Settled { "lost" } else { "returned" };
+                self.ended(slot, outcome, Some((Reason::Aborted, text.into())));
             }
             self.leave_line(slot);
             if claim == Claim::Settled {

@@ -145,11 +145,12 @@ fn a_delay_queue_gets_the_message_and_then_it_is_acknowledged() {
     assert_eq!(s.wait(1000), [publish]);
     s.machine.published(0, Published::Confirmed, s.now);
     assert_eq!(s.effects(), [Effect::Ack(1)]);
-    // Without such a queue the broker has to give it back.
+    // Without such a queue the broker has to give it back, after the same pause.
     s.receive(2);
     s.end(0, retry());
     s.machine.published(0, Published::Returned, s.now);
-    assert_eq!(s.effects(), [reject(2, true)]);
+    assert_eq!(s.effects(), []);
+    assert_eq!(s.wait(100), [reject(2, true)]);
 }
 
 #[test]
