@@ -16,7 +16,7 @@ static REDELIVERED: HeaderName = HeaderName::from_static("x-trigger-redelivered"
 static EXECUTION_ID: HeaderName = HeaderName::from_static("x-trigger-execution-id");
 static DEADLINE_MS: HeaderName = HeaderName::from_static("x-trigger-deadline-ms");
 
-/// Headers of one run, beside those of the trigger, for which there is room from the start.
+/// Headers for which the index that every run copies has room.
 const ROOM: usize = 24;
 
 /// The headers that all requests of a trigger have.
@@ -45,6 +45,10 @@ impl Common {
         headers.entry(HOST).or_insert(host(url)?);
         headers.insert(&NAME, header_value(name.as_bytes()));
         headers.insert(&QUEUE, header_value(queue.as_bytes()));
+        // Room in every copy for what is set with each run.
+        for name in [&ATTEMPT, &REDELIVERED, &EXECUTION_ID, &DEADLINE_MS] {
+            headers.insert(name, HeaderValue::from_static(""));
+        }
         Ok(Common(headers))
     }
 
@@ -67,7 +71,9 @@ impl Common {
         let redelivered = if run.message.redelivered { "true" } else { "false" };
         headers.insert(&ATTEMPT, run.metadata.attempt.into());
         headers.insert(&REDELIVERED, HeaderValue::from_static(redelivered));
-        headers.insert(&EXECUTION_ID, header_value(run.metadata.execution_id.as_bytes()));
+        if let Ok(id) = HeaderValue::from_str(&run.metadata.execution_id) {
+            headers.insert(&EXECUTION_ID, id);
+        }
         headers.insert(&DEADLINE_MS, run.metadata.deadline_ms.into());
         headers
     }

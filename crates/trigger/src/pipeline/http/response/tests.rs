@@ -1,5 +1,8 @@
 //! A table of what responses mean.
 
+use http::{HeaderName, HeaderValue};
+use proptest::prelude::*;
+
 use super::*;
 
 /// One word for what becomes of the message.
@@ -137,4 +140,25 @@ fn only_json_is_looked_into() {
         assert_eq!(is_json(&headers), expected, "{kind}");
     }
     assert!(!is_json(&HeaderMap::new()));
+}
+
+proptest! {
+    #[test]
+    fn whatever_comes_is_judged(
+        status in 100_u16..1000,
+        action in prop::option::of(prop::collection::vec(any::<u8>(), 0..20)),
+        location in prop::option::of(prop::collection::vec(any::<u8>(), 0..500)),
+        json in prop::option::of(prop::collection::vec(any::<u8>(), 0..60)),
+    ) {
+        let value = |bytes: Vec<u8>| HeaderValue::from_bytes(&bytes).ok();
+        let mut headers = HeaderMap::new();
+        headers.extend(action.and_then(value).map(|value| (HeaderName::from_static(ACTION), value)));
+        headers.extend(location.and_then(value).map(|value| (LOCATION, value)));
+        let status = StatusCode::from_u16(status).unwrap();
+        let outcome = judge(status, &headers, json.as_deref(), SystemTime::UNIX_EPOCH);
+        prop_assert!(outcome.summary.len() < 1000);
+        if let Verdict::Retry(_, text) | Verdict::Dead(_, text) = outcome.verdict {
+            prop_assert!(text.len() < 1000 && !text.contains(char::is_control));
+        }
+    }
 }
