@@ -2,7 +2,9 @@
 //! exit code what becomes of it.
 //!
 //! No shell, and nothing of the message among the arguments. Each run is a process group of its own,
-//! so that a run that takes too long ends with everything it has started.
+//! so that a run that takes too long ends with everything it has started. Beyond reach is what has
+//! left its group (`setsid`), and what runs when the trigger itself is killed by SIGKILL: such
+//! commands run on, with their streams closed.
 
 mod environment;
 mod exit;
