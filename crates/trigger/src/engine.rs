@@ -18,6 +18,7 @@ use self::publishing::Waiting;
 use self::running::{Ended, Runner};
 use crate::config::Definition;
 use crate::desk::{Order, Recent};
+use crate::keys;
 use crate::machine::{Machine, Policy};
 use crate::message::{Message, Millis};
 use crate::pipeline::http::Shared;
@@ -98,7 +99,12 @@ impl Engine {
         let pipeline = Pipeline::new(&definition, shared)?;
         let options = Rc::new(options(&definition));
         let seed = seed(&definition.name);
-        let machine = Machine::new(policy(&definition), seed, 0);
+        let machine = Machine::new(
+            policy(&definition),
+            |message: &Rc<Message>| keys::join_key(message),
+            seed,
+            0,
+        );
         let consuming = Consuming::new(&definition);
         let consumer = Link::new(Rc::clone(&options), Purpose::Idle, seed);
         Ok(Engine {

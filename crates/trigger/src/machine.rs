@@ -262,6 +262,8 @@ enum Fate {
 #[derive(Debug)]
 pub(crate) struct Machine<M> {
     policy: Policy,
+    /// The key by which a redelivered copy is recognised.
+    key_of: fn(&M) -> Option<JoinKey>,
     slots: Slab<Slot<M>>,
     /// Whose turn it is to run, in order.
     ready: VecDeque<SlotId>,
@@ -292,8 +294,14 @@ pub(crate) struct Machine<M> {
 }
 
 impl<M: Clone> Machine<M> {
-    pub(crate) fn new(policy: Policy, seed: u64, now: Millis) -> Machine<M> {
+    pub(crate) fn new(
+        policy: Policy,
+        key_of: fn(&M) -> Option<JoinKey>,
+        seed: u64,
+        now: Millis,
+    ) -> Machine<M> {
         Machine {
+            key_of,
             slots: Slab::new(),
             ready: VecDeque::new(),
             unadmitted: VecDeque::new(),
@@ -355,7 +363,7 @@ impl<M: Clone> Machine<M> {
                 self.slots[slot].state = State::Queued;
                 self.ready.push_back(slot);
             }
-            State::Holding { then: Then::Requeue, .. } => self.reject(slot, true),
+            State::Holding { then: Then::Requeue, .. } => self.requeue(slot),
             State::Republishing { publication, .. } => self.publish(slot, publication),
             State::Unadmitted | State::Running | State::Publishing(_) => {}
         }

@@ -165,7 +165,7 @@ impl Engine {
         self.consuming.unacked = 0;
         self.consuming.want = Want::Nothing;
         let now = self.now();
-        self.machine.channel_lost(|message| keys::join_key(message), now);
+        self.machine.channel_lost(now);
     }
 
     fn received(&mut self, delivery: Delivery) {

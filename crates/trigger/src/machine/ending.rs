@@ -224,6 +224,16 @@ impl<M: Clone> Machine<M> {
         self.remove(slot);
     }
 
+    /// Rejects a message that is to run again. Only some queues count how often; so do we, if it
+    /// has an id and comes back here.
+    pub(super) fn requeue(&mut self, slot: SlotId) {
+        let entry = &self.slots[slot];
+        if let Some(key) = (self.key_of)(&entry.message) {
+            self.ends.note(key, Fate::Waited { attempts: entry.attempts }, self.now);
+        }
+        self.reject(slot, true);
+    }
+
     /// A message that has run is settled now.
     fn note_lag(&mut self, slot: SlotId) {
         if let Some(at) = self.slots[slot].ended_at {

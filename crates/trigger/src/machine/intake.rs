@@ -93,7 +93,8 @@ impl<M: Clone> Machine<M> {
         self.counters.joined += u64::from(!matches!(fate, Fate::Waited { .. }));
         match fate {
             Fate::Waited { attempts } => {
-                self.slots[slot].attempts = attempts;
+                let counted = if arrival.prior.counted { arrival.prior.attempts } else { 0 };
+                self.slots[slot].attempts = attempts.max(counted);
                 self.take_in(slot);
             }
             Fate::Done => self.ack(slot),

@@ -8,15 +8,15 @@ use crate::reason::Reason;
 
 impl<M: Clone> Machine<M> {
     /// The channel is gone, and the broker gives everything that was not settled to others, or to
-    /// us again. `key_of` is the key by which a copy is recognised.
-    pub(crate) fn channel_lost(&mut self, key_of: impl Fn(&M) -> Option<JoinKey>, now: Millis) {
+    /// us again.
+    pub(crate) fn channel_lost(&mut self, now: Millis) {
         self.now = now;
         for slot in self.ids() {
             let Some(entry) = self.slots.get(slot) else { continue };
             if !matches!(entry.claim, Claim::Unsettled(_)) {
                 continue;
             }
-            let key = key_of(&entry.message);
+            let key = (self.key_of)(&entry.message);
             let (attempts, again) = (entry.attempts, entry.ran > 0);
             let keeps_count = self.policy.retry_mode != RetryMode::Requeue;
             match entry.state {

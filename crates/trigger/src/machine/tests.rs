@@ -148,7 +148,7 @@ struct World {
 impl World {
     fn new(policy: Policy, messages: u32, keyed: bool) -> World {
         World {
-            machine: Machine::new(policy.clone(), 7, 0),
+            machine: Machine::new(policy.clone(), Self::key_of, 7, 0),
             policy,
             now: 0,
             queue: (0..messages).map(|id| (id, false, 0)).collect(),
@@ -288,7 +288,7 @@ impl World {
     }
 
     fn lose_channel(&mut self) {
-        self.machine.channel_lost(Self::key_of, self.now);
+        self.machine.channel_lost(self.now);
         for (_, (id, counted)) in std::mem::take(&mut self.unacked).into_iter().rev() {
             self.queue.push_front((id, true, counted));
         }

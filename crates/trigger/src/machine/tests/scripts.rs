@@ -10,7 +10,7 @@ struct Script {
 }
 
 fn script(policy: Policy) -> Script {
-    Script { machine: Machine::new(policy, 1, 0), now: 0, tag: 0 }
+    Script { machine: Machine::new(policy, World::key_of, 1, 0), now: 0, tag: 0 }
 }
 
 fn manual() -> Policy {
@@ -50,7 +50,7 @@ impl Script {
     }
 
     fn lose(&mut self) -> Vec<Effect<Id>> {
-        self.machine.channel_lost(World::key_of, self.now);
+        self.machine.channel_lost(self.now);
         self.tag = 0;
         self.effects()
     }
@@ -131,6 +131,12 @@ fn requeue_waits_and_then_rejects() {
     s.receive(1);
     assert_eq!(s.end(0, retry()), []);
     assert_eq!(s.wait(100), [reject(1, true)]);
+    // The queue does not say how often, but the id does.
+    assert_eq!(s.receive_with(1, FLAGGED, true), [start(0, 2, 1)]);
+    s.end(0, retry());
+    assert_eq!(s.wait(1000), [reject(2, true)]);
+    assert_eq!(s.receive_with(1, FLAGGED, true), [start(0, 3, 1)]);
+    assert_eq!(s.end(0, retry()), [reject(3, false)]);
 }
 
 #[test]
