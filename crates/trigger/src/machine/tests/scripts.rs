@@ -145,7 +145,7 @@ fn a_delay_queue_gets_the_message_and_then_it_is_acknowledged() {
     s.receive(1);
     let publication = Publication::Retry { ms: 100, attempts: 1 };
     let publish = Effect::Publish { slot: 0, publication, message: 1 };
-    assert_eq!(s.end(0, retry()), [publish.clone()]);
+    assert_eq!(s.end(0, retry()), std::slice::from_ref(&publish));
     s.machine.published(0, Published::Refused, s.now);
     assert_eq!(s.effects(), []);
     assert_eq!(s.wait(1000), [publish]);
