@@ -41,7 +41,8 @@ cargo xtask COMMAND
                            store-uniform, revive, revive-uniform, punctual, memory (which needs 45 GB of disk)
   bench-trigger [--only NAME,…] [--rounds N] [--messages N] [--program LEVERET] [--dir DIR]
                            measures the trigger with Leveret as its broker; NAME is one of throughput,
-                           throughput-auto, throughput-raw, throughput-tls, live, latency, idle, command
+                           throughput-auto, throughput-raw, throughput-tls, live, latency, idle, command;
+                           the endpoint is a thread of xtask: cargo run --release -p xtask -- bench-trigger
 ";
 
 fn main() -> ExitCode {
