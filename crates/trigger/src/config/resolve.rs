@@ -1,9 +1,8 @@
 //! From sections to definitions: names of other sections, secrets and files are looked up, and each
 //! pipeline is set up once to see that it can be.
 
-use std::fs;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::{Path, PathBuf};
+mod login;
+
 use std::time::Duration;
 
 use client::address::{Address, Mechanism, Password};
@@ -12,20 +11,13 @@ use client::options::TlsFiles;
 use service::config::{ConfigError, nearest};
 
 use super::sections::{Named, Sections, secrets};
-use super::{
-    BrokerConfig, Definition, Home, Sasl, Secret, Secrets, Set, TlsMode, TriggerConfig, warnings,
-};
-use crate::pipeline::command::Command;
-use crate::pipeline::http::{self, Http, Shared};
-
-/// A secret is a line or a few.
-const SECRET_BYTES_MAX: u64 = 64 << 10;
+use super::{BrokerConfig, Definition, Home, Sasl, Secrets, Set, TlsMode, TriggerConfig, warnings};
+use crate::pipeline::http::{self, Shared};
+use crate::pipeline::{Pipeline, SetupError};
+use login::{Files, first_line, lines, note};
 
 /// The broker that triggers read from when they say nothing else, if there is one of this name.
 const MAIN: &str = "main";
-
-/// Files that a definition depends on, each with a hash of what it held.
-type Files = Vec<(PathBuf, u64)>;
 
 /// Where a trigger's messages come from.
 struct Source {
@@ -33,12 +25,6 @@ struct Source {
     is_at_home: bool,
     tls: TlsFiles,
     reconnect: Pauses,
-}
-
-/// Who logs in, and the section that says so.
-struct Login {
-    username: String,
-    password: String,
 }
 
 impl Sections {
@@ -121,10 +107,12 @@ impl Sections {
         for (setting, file) in tls {
             note(named, setting, file.as_deref(), &mut files)?;
         }
-        set_up(named, &trigger, &secrets, shared)?;
         let Source { addresses, is_at_home, tls, reconnect } = source;
         let name = named.section.name.clone();
-        Ok(Definition { name, trigger, addresses, is_at_home, tls, reconnect, secrets, files })
+        let definition =
+            Definition { name, trigger, addresses, is_at_home, tls, reconnect, secrets, files };
+        set_up(named, &definition, shared)?;
+        Ok(definition)
     }
 
     /// Where the trigger's messages come from.
@@ -209,94 +197,6 @@ impl Sections {
         };
         c.hosts.iter().map(node).collect()
     }
-
-    /// Who logs in at the broker; `None` where the certificate does.
-    fn login(
-        &self,
-        broker: &Named<BrokerConfig>,
-        files: &mut Files,
-    ) -> Result<Option<Login>, ConfigError> {
-        let c = &broker.loaded.config;
-        if c.tls_sasl == Sasl::External {
-            return Ok(None);
-        }
-        if !c.account.is_empty() {
-            return self.account(&c.account, broker, files).map(Some);
-        }
-        let (username, password) = (c.username.clone(), &c.password);
-        let password = self.password(broker, &username, password, files)?;
-        Ok(Some(Login { username, password }))
-    }
-
-    /// The account that `of` wants to log in with.
-    fn account<C: Default + Clone>(
-        &self,
-        wanted: &str,
-        of: &Named<C>,
-        files: &mut Files,
-    ) -> Result<Login, ConfigError> {
-        let account = known(&self.accounts, wanted, of, "account")?;
-        let c = &account.loaded.config;
-        let password = self.password(account, &c.username, &c.password, files)?;
-        Ok(Login { username: c.username.clone(), password })
-    }
-
-    /// The password of `username`; everybody knows that of the user guest.
-    fn password<C: Default + Clone>(
-        &self,
-        named: &Named<C>,
-        username: &str,
-        password: &Secret,
-        files: &mut Files,
-    ) -> Result<String, ConfigError> {
-        match (password, username) {
-            (Secret::None, "guest") => Ok("guest".into()),
-            (Secret::None, other) => {
-                let reason = format!(
-                    "no password for the user {other}: write password = {{ file = \"…\" }} or \
-                     {{ env = \"…\" }}"
-                );
-                Err(named.refused("password", reason))
-            }
-            (secret, _) => self.secret(named, "password", secret, files).map(first_line),
-        }
-    }
-
-    /// The text that `setting` of `named` refers to; empty without one.
-    fn secret<C: Default + Clone>(
-        &self,
-        named: &Named<C>,
-        setting: &str,
-        secret: &Secret,
-        files: &mut Files,
-    ) -> Result<String, ConfigError> {
-        let text = match secret {
-            Secret::None => return Ok(String::new()),
-            Secret::Inline(text) => text.clone(),
-            Secret::Environment(name) => {
-                let found = self.environment.iter().find(|(variable, _)| variable == name.as_str());
-                let value = found.and_then(|(_, value)| value.to_str());
-                let missing =
-                    || format!("the environment variable {name} is not set, or not UTF-8");
-                value.ok_or_else(|| named.refused(setting, missing()))?.to_owned()
-            }
-            Secret::File(path) => {
-                note(named, setting, Some(path), files)?;
-                let text = match fs::metadata(path) {
-                    Ok(of) if of.len() > SECRET_BYTES_MAX => Err("larger than 64 KiB".to_owned()),
-                    _ => fs::read_to_string(path).map_err(|error| error.to_string()),
-                };
-                text.map_err(|why| {
-                    let reason = format!("cannot read the secret in {}: {why}", path.display());
-                    named.refused(setting, reason)
-                })?
-            }
-        };
-        match text.trim().is_empty() {
-            true => Err(named.refused(setting, "the secret is empty: write it there")),
-            false => Ok(text),
-        }
-    }
 }
 
 /// The broker that the trigger itself names, or one on this machine.
@@ -346,56 +246,27 @@ fn known<'a, C, D: Default + Clone>(
     })
 }
 
-/// Adds a file to those whose contents matter.
-fn note<C: Default + Clone>(
-    named: &Named<C>,
-    setting: &str,
-    file: Option<&Path>,
-    files: &mut Files,
-) -> Result<(), ConfigError> {
-    let Some(path) = file else { return Ok(()) };
-    let contents = fs::read(path).map_err(|error| {
-        named.refused(setting, format!("cannot read {}: {error}", path.display()))
-    })?;
-    let mut hasher = DefaultHasher::new();
-    contents.hash(&mut hasher);
-    files.push((path.to_owned(), hasher.finish()));
-    Ok(())
-}
-
 /// Sets the pipeline up, and lets go of it.
 fn set_up(
     named: &Named<TriggerConfig>,
-    trigger: &TriggerConfig,
-    secrets: &Secrets,
+    definition: &Definition,
     shared: &Shared,
 ) -> Result<(), ConfigError> {
-    let name = &named.section.name;
-    if trigger.http.url.is_empty() {
-        let made = Command::new(&trigger.command, name, &trigger.queue, trigger.reply_enabled);
-        return made.map(drop).map_err(|error| named.refused("command_argv", error.to_string()));
-    }
-    let made = Http::new(name, trigger, secrets, shared);
-    made.map(drop).map_err(|error| {
+    Pipeline::new(definition, shared).map(drop).map_err(|error| {
         let setting = match &error {
-            http::SetupError::Url(_) => "http_url",
-            http::SetupError::Method(_) => "http_method",
-            http::SetupError::Header(_) | http::SetupError::ReservedHeader(_) => {
-                "http_static_headers"
-            }
-            http::SetupError::Bearer => "http_auth_bearer",
-            http::SetupError::SigningKey(_) => "http_sign_standard_webhooks",
-            http::SetupError::Deny(_) => "http_net_deny",
-            http::SetupError::Tls(_) => "http_tls_ca",
+            SetupError::Command(_) => "command_argv",
+            SetupError::Http(error) => match error {
+                http::SetupError::Url(_) => "http_url",
+                http::SetupError::Method(_) => "http_method",
+                http::SetupError::Header(_) | http::SetupError::ReservedHeader(_) => {
+                    "http_static_headers"
+                }
+                http::SetupError::Bearer => "http_auth_bearer",
+                http::SetupError::SigningKey(_) => "http_sign_standard_webhooks",
+                http::SetupError::Deny(_) => "http_net_deny",
+                http::SetupError::Tls(_) => "http_tls_ca",
+            },
         };
         named.refused(setting, error.to_string())
     })
-}
-
-fn first_line(text: String) -> String {
-    text.lines().next().unwrap_or_default().to_owned()
-}
-
-fn lines(text: &str) -> Vec<String> {
-    text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }

@@ -109,7 +109,13 @@ impl Sections {
         };
         out.extend(self.accounts.iter().map(|account| account.print(&ACCOUNT)));
         out.extend(self.brokers.iter().map(|broker| broker.print(&BROKER)));
-        out.extend(self.triggers.iter().map(|trigger| trigger.print(&TRIGGER)));
+        for trigger in &self.triggers {
+            // A size says it already, and both together would be refused.
+            let sized = trigger.loaded.config.size.is_some();
+            let shown = trigger.print(&TRIGGER);
+            let lines = shown.split_inclusive('\n');
+            out.extend(lines.filter(|line| !sized || !line.starts_with("consumers = ")));
+        }
         out
     }
 

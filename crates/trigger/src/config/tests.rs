@@ -273,10 +273,10 @@ fn a_size_stands_for_consumers() {
 #[test]
 fn everything_printed_reads_back() {
     let file = "listen = []\nthreads = 2\nallow_inline_secrets = true\n\
-                [account.shop]\nusername = \"u\"\npassword = { file = \"DIR/p\" }\n\
+                [account.shop]\nusername = \"u\"\npassword = { env = \"SECRET\" }\n\
                 [broker.main]\nhosts = [\"a:1\", \"b\"]\naccount = \"shop\"\n\
-                [trigger.t]\nqueue = \"q\"\ncommand = { argv = [\"/bin/cat\", \"x,y\"] }\n";
-    let world = World { files: &[("trigger.toml", file), ("p", "x")], ..World::default() };
+                [trigger.t]\nqueue = \"q\"\nsize = \"large\"\ncommand = { argv = [\"/bin/cat\", \"x,y\"] }\n";
+    let world = World { files: &[("trigger.toml", file)], ..World::default() };
     let directory = tempfile::tempdir().unwrap();
     let printed = world.printed();
     fs::write(directory.path().join("trigger.toml"), &printed).unwrap();
@@ -288,6 +288,8 @@ fn everything_printed_reads_back() {
             .collect()
     };
     assert_eq!(values(&again.print()), values(&printed));
+    let printed = World { files: &[("trigger.toml", &printed)], variables: &[("SECRET", "x")] };
+    assert_eq!(printed.resolved(|set| set.triggers[0].trigger.consumers.to_string()), "40");
 }
 
 #[test]
