@@ -46,8 +46,9 @@ enum How {
 
 /// How a command line begins, and how it is run.
 const COMMANDS: &[(&str, How)] = &[
+    (XTASK_RELEASED, How::Xtask),
     ("cargo run --release", How::CargoRun),
-    ("cargo xtask ", How::Xtask),
+    (XTASK, How::Xtask),
     ("leveret serve", How::Serve),
     ("LEVERET_", How::Serve),
     ("amqp-", How::Tool),
@@ -60,6 +61,8 @@ const COMMANDS: &[(&str, How)] = &[
     ("curl ", How::DelayerHttp),
     ("ln -s ", How::Link),
 ];
+const XTASK: &str = "cargo xtask ";
+const XTASK_RELEASED: &str = "cargo run --release -p xtask -- ";
 const METRICS: &str = "curl http://127.0.0.1:15692/";
 const TRIGGERS: &str = "curl http://127.0.0.1:15693/";
 
@@ -228,7 +231,8 @@ fn cargo_run(line: &str) {
 
 fn xtask(line: &str) {
     assert!(read(".cargo/config.toml").contains("\nxtask = "), "no alias");
-    let (help, mut words) = (xtask_help(), line.split(' ').skip(2));
+    let words = line.strip_prefix(XTASK).or_else(|| line.strip_prefix(XTASK_RELEASED));
+    let (help, mut words) = (xtask_help(), words.expect("it begins so").split(' '));
     let name = format!("  {} ", words.next().unwrap());
     assert!(help.lines().any(|line| line.starts_with(&name)), "no command{name}");
     let unknown = words.find(|word| word.starts_with("--") && !has_flag(&help, word));

@@ -15,6 +15,7 @@ stories! {
         prefetch_may_be_more_than_the_consumers,
         a_4xx_is_a_dead_letter_of_the_broker,
         dead_letters_may_be_published_with_the_reason,
+        a_dead_letter_is_confirmed_before_its_message_is_acknowledged,
         a_dead_letter_that_nobody_takes_stays_in_the_queue,
         dead_letters_may_be_discarded,
     ],
@@ -108,6 +109,26 @@ fn dead_letters_may_be_published_with_the_reason(place: BrokerKind) {
     assert_eq!(letter.properties.delivery_mode, Some(2));
     w.expect_all_settled();
     w.trigger.expect_dead("rejected", 1);
+}
+
+fn a_dead_letter_is_confirmed_before_its_message_is_acknowledged(place: BrokerKind) {
+    let w = at(place)
+        .proxied()
+        .trigger("dead_letter = { mode = \"publish\", routing_key = \"{dead}\" }")
+        .start();
+    w.sink.answer(Answer::status(422));
+    w.proxy().withhold();
+    w.publish(&["bad"]);
+    w.expect_dead("bad");
+    w.expect_unacked(1);
+    w.trigger.expect_metric("unacked", 1);
+    // Whether it arrived is not known when the connection breaks: it is published again.
+    w.proxy().cut();
+    w.expect_dead("bad");
+    w.expect_unacked(1);
+    w.proxy().let_through();
+    w.expect_all_settled();
+    assert_eq!(w.sink.runs_of("bad"), 1);
 }
 
 fn a_dead_letter_that_nobody_takes_stays_in_the_queue(place: BrokerKind) {

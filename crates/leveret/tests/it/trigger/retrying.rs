@@ -15,6 +15,7 @@ stories! {
         a_held_message_leaves_its_place_to_others,
         attempts_end,
         requeued_messages_are_marked,
+        attempts_end_where_the_queue_does_not_count_them,
         delay_queues_count_attempts,
         a_missing_delay_queue_falls_back_to_requeueing,
         without_a_delay_queue_there_is_a_pause_as_well,
@@ -99,6 +100,17 @@ fn requeued_messages_are_marked(place: BrokerKind) {
     assert_eq!(requests[0].the("x-trigger-redelivered"), "false");
     assert_eq!(requests[1].the("x-trigger-redelivered"), "true");
     w.expect_all_settled();
+}
+
+fn attempts_end_where_the_queue_does_not_count_them(place: BrokerKind) {
+    let w = redelivering(place, "mode = \"requeue\", max_attempts = 3, backoff_ms = [20]").start();
+    w.sink.answer(Answer::status(503));
+    w.publish(&["m"]);
+    attempts(&w, 3);
+    w.expect_dead("m");
+    w.trigger.expect_dead("attempts_exhausted", 1);
+    w.expect_all_settled();
+    w.sink.expect_no_more();
 }
 
 fn delay_queues_count_attempts(place: BrokerKind) {
