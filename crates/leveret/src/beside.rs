@@ -11,7 +11,7 @@ mod triggers;
 
 use server::config::{SETTINGS, ServeConfig};
 use service::config::{ConfigError, Loaded, Part, SectionKind, Sources};
-use trigger::config::kinds;
+use trigger::config::{Home, Sections, kinds};
 
 use self::delayer::{DELAYER, Delayer};
 use self::triggers::Triggers;
@@ -37,6 +37,16 @@ pub(crate) fn read(sources: &Sources) -> Result<(Loaded<ServeConfig>, Beside), C
     let delayers = delayer::read(&broker)?;
     let triggers = triggers::read(&broker, sources)?;
     Ok((broker, Beside { delayers, triggers }))
+}
+
+/// The triggers that the file declares, and the broker beside them, to be looked at.
+pub(crate) fn triggers(sources: &Sources) -> Result<(Sections, Home), ConfigError> {
+    let (broker, beside) = read(&Sources { flags: Vec::new(), ..sources.clone() })?;
+    let nothing = || {
+        let file = broker.files.first().map(|file| file.display().to_string()).unwrap_or_default();
+        ConfigError::Nothing(format!("{file}: no trigger: write a section [trigger.NAME]"))
+    };
+    beside.triggers.map(Triggers::into_parts).ok_or_else(nothing)
 }
 
 impl Beside {

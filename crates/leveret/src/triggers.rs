@@ -1,32 +1,40 @@
 //! Triggers alone: `leveret trigger`.
 
-use service::config::{ConfigError, Sources, nearest};
+use std::path::Path;
+
+use service::config::{FILE_NAME, Sources, nearest};
 use service::log::Format;
 use service::shutdown::{self, Exit};
 use trigger::config::{Definition, Reload, Sections, Set};
 use trigger::{daemon, trial};
 
 use crate::command::{Action, Given, Looked};
-use crate::{fail, show};
+use crate::{beside, fail, show};
 
 /// Does what is asked for with them.
 pub(crate) fn run(Given { program, config, print_config, flags }: Given, action: Action) -> Exit {
+    let is_brokers = config.as_deref().and_then(Path::file_name).is_some_and(|n| n == FILE_NAME);
     let sources = Sources::of_process(config, flags);
-    let refused = |error: ConfigError| {
-        eprintln!("{program}: {error}");
-        error.exit()
+    // The triggers of a broker's file can be looked at; it is the broker that runs them.
+    let read = match is_brokers && !matches!(action, Action::Run) {
+        true => beside::triggers(&sources).map(|(sections, home)| (sections, Some(home))),
+        false => Sections::alone(&sources).map(|sections| (sections, None)),
     };
-    let sections = match Sections::alone(&sources) {
-        Ok(sections) => sections,
-        Err(error) => return refused(error),
-    };
-    if print_config {
-        return show(sections.print().as_bytes());
+    let resolved = read.and_then(|(sections, home)| match print_config {
+        true => Ok((sections, None)),
+        false => sections.resolve(home.as_ref()).map(|set| (sections, Some(set))),
+    });
+    match resolved {
+        Ok((sections, None)) => show(sections.print().as_bytes()),
+        Ok((_, Some(set))) => act(program, action, set, sources),
+        Err(error) => {
+            eprintln!("{program}: {error}");
+            error.exit()
+        }
     }
-    let set = match sections.resolve(None) {
-        Ok(set) => set,
-        Err(error) => return refused(error),
-    };
+}
+
+fn act(program: &str, action: Action, set: Set, sources: Sources) -> Exit {
     match action {
         Action::Run => serve(program, set, sources),
         Action::Check => check(&set),

@@ -136,7 +136,7 @@ impl Assignment {
 }
 
 /// Everything outside the process that settings are read from.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Sources {
     /// The file named by `--config`; it must exist. `LEVERET_CONFIG` does the same below it.
     pub config: Option<PathBuf>,

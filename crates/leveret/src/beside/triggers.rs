@@ -55,6 +55,11 @@ pub(crate) struct Again {
 }
 
 impl Triggers {
+    /// The sections, and the broker beside them.
+    pub(super) fn into_parts(self) -> (Sections, Home) {
+        (self.sections, self.home)
+    }
+
     /// The sections as a part of the file.
     pub(super) fn print(&self) -> String {
         self.sections.print()

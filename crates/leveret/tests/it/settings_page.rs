@@ -113,7 +113,8 @@ drain and start anew, others go on, and a file with a mistake changes nothing.
 
 In `leveret.toml` (or `conf.d/*.toml`) the same sections run triggers inside the broker: without
 `broker` and `hostname` they read from that broker, as `default_user`. What holds for all triggers is
-in `[trigger]`; the log is the broker's.
+in `[trigger]`; the log is the broker's. `leveret trigger check`, `render` and `test` look at them
+with `--config leveret.toml`.
 
 `MS` is milliseconds. A size has a unit of 1,024 (`KiB`, `MiB`, `GiB`) or 1,000 (`kB`, `MB`, `GB`), or
 none for bytes. Names after the first mean the same.

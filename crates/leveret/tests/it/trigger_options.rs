@@ -234,6 +234,25 @@ fn triggers_beside_the_broker_are_shown_with_its_settings() {
 }
 
 #[test]
+fn triggers_beside_the_broker_can_be_looked_at() {
+    let toml = format!("amqp_listen = '127.0.0.1:1'\n{GOOD}");
+    let world = World { files: &[("leveret.toml", &toml)], ..World::default() };
+    let lines = world.lines(&["trigger", "check", "--config", "leveret.toml"]);
+    assert_eq!(lines, ["leveret.toml: 1 trigger, no errors"]);
+    let lines = world.lines(&["trigger", "render", "orders", "--config", "leveret.toml"]);
+    assert_eq!(lines[0], "POST http://127.0.0.1:9/");
+    let (code, _, err) = world.run(&["trigger", "test", "orders", "--config", "leveret.toml"]);
+    assert_eq!(code, Some(69));
+    assert!(err.starts_with("leveret: cannot connect to amqp://guest@127.0.0.1:1/: "), "{err}");
+    refused(
+        World { files: &[("leveret.toml", "product = 'x'")], ..World::default() },
+        &["trigger", "check", "--config", "leveret.toml"],
+        78,
+        "leveret.toml: no trigger: write a section [trigger.NAME]",
+    );
+}
+
+#[test]
 fn a_wrong_section_beside_the_broker_is_78_with_its_place() {
     let file = |text: &str, expected: &str| {
         let text = format!("{GOOD}{text}");
