@@ -2,13 +2,10 @@
 //! over a bounded channel: it knows which messages are being published right now.
 
 use service::metrics::Histogram;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use crate::message::{Entry, Held, Key, Millis};
 use crate::store::Totals;
-
-/// Questions that wait; more wait outside.
-const ORDERS_MAX: usize = 16;
 
 /// A question, and where its answer goes.
 #[derive(Debug)]
@@ -173,29 +170,5 @@ impl Default for Counters {
     }
 }
 
-/// Asks a running delayer. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Desk {
-    orders: mpsc::Sender<Order>,
-}
-
-/// The delayer is stopping, or does not answer.
-#[derive(Debug, thiserror::Error)]
-#[error("the delayer is stopping")]
-pub struct Gone;
-
-/// A desk, and where its orders arrive.
-pub fn desk() -> (Desk, mpsc::Receiver<Order>) {
-    let (orders, incoming) = mpsc::channel(ORDERS_MAX);
-    (Desk { orders }, incoming)
-}
-
-impl Desk {
-    /// Asks, and waits for the answer; `order` makes the question of a sender, such as
-    /// `Order::Status` or `|to| Order::Get(key, to)`.
-    pub async fn ask<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Result<T, Gone> {
-        let (to, answer) = oneshot::channel();
-        self.orders.send(order(to)).await.map_err(|_| Gone)?;
-        answer.await.map_err(|_| Gone)
-    }
-}
+/// Asks a running delayer.
+pub type Desk = service::desk::Desk<Order>;

@@ -85,7 +85,7 @@ pub fn run(config: &DelayerConfig, name: &str, shutdown: &Shutdown) -> Result<()
         .map_err(io("cannot start the event loop"))?;
     let store = open(config)?;
     let listeners = service::listen::bind("http", &config.www_listen())?;
-    let (desk, orders) = desk::desk();
+    let (desk, orders) = service::desk::desk();
     for listener in &listeners {
         let address = listener.local_addr().map_err(io("cannot tell the address of a listener"))?;
         service::startup::listening("http", address);

@@ -23,13 +23,14 @@ use axum::extract::{FromRef, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
+use service::desk::Gone;
 use service::http::guard::guarded;
 use service::http::refusal::Refusal;
 use service::http::{Health, Http, Reason};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 
-use crate::desk::{Desk, Gone, Order, Status};
+use crate::desk::{Desk, Order, Status};
 
 /// An engine that has not answered by then does not answer: a slow storage is asked in between.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);

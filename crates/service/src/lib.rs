@@ -2,6 +2,7 @@
 //! It knows nothing of messages or queues.
 
 pub mod config;
+pub mod desk;
 pub mod http;
 pub mod listen;
 pub mod log;

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use self::watch::Watch;
 use self::worker::{Ended, Launch, Worker};
 use crate::config::{Definition, Reload, Set};
-use crate::desk::{self, Desk};
+use crate::desk::Desk;
 use crate::pipeline::http::Shared;
 use crate::pipeline::{Pipeline, SetupError};
 use crate::web::{self, Registry};
@@ -189,7 +189,7 @@ impl Daemon {
     fn launch(&mut self, definition: Definition) {
         let on = |worker: usize| self.running.values().filter(|r| r.worker == worker).count();
         let worker = (0..self.workers.len()).min_by_key(|worker| on(*worker)).unwrap_or_default();
-        let (desk, orders) = desk::desk();
+        let (desk, orders) = service::desk::desk();
         let (stop, shutdown) = shutdown::manual();
         let launch = Launch { definition: definition.clone(), orders, shutdown };
         self.workers[worker].launch(launch);

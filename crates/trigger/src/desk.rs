@@ -2,13 +2,10 @@
 //! the engine alone knows.
 
 use service::metrics::Histogram;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use crate::message::Millis;
 use crate::reason::Reason;
-
-/// Questions that wait; more wait outside.
-const ORDERS_MAX: usize = 16;
 
 /// Runs and failures that are kept for the page, of each.
 pub const RECENT_MAX: usize = 20;
@@ -216,29 +213,5 @@ impl Default for Counters {
     }
 }
 
-/// Asks a running trigger. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Desk {
-    orders: mpsc::Sender<Order>,
-}
-
-/// The trigger has ended, or does not answer.
-#[derive(Debug, thiserror::Error)]
-#[error("the trigger has ended")]
-pub struct Gone;
-
-/// A desk, and where its orders arrive.
-pub fn desk() -> (Desk, mpsc::Receiver<Order>) {
-    let (orders, incoming) = mpsc::channel(ORDERS_MAX);
-    (Desk { orders }, incoming)
-}
-
-impl Desk {
-    /// Asks, and waits for the answer; `order` makes the question of a sender, such as
-    /// `Order::Status`.
-    pub async fn ask<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Result<T, Gone> {
-        let (to, answer) = oneshot::channel();
-        self.orders.send(order(to)).await.map_err(|_| Gone)?;
-        answer.await.map_err(|_| Gone)
-    }
-}
+/// Asks a running trigger.
+pub type Desk = service::desk::Desk<Order>;

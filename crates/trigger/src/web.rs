@@ -19,6 +19,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
+use service::desk::Gone;
 use service::http::Health;
 use service::http::guard::guarded;
 use service::http::json::answer;
@@ -28,7 +29,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::desk::{Desk, Gone, Order, Status};
+use crate::desk::{Desk, Order, Status};
 use crate::message::Millis;
 
 /// An engine that has not answered by then does not answer: it never waits for anything itself.

@@ -14,10 +14,11 @@ use std::thread;
 use amqp::content::{Properties, PropertiesBuf};
 use serde_json::Value;
 
-use crate::desk::{Counters, Desk, Order, Outcome, Rates, Status, desk};
+use crate::desk::{Counters, Desk, Order, Outcome, Rates, Status};
 use crate::message::{Entry, Held, Key, Message, Millis};
 use crate::store::Totals;
 use crate::web::{Web, start};
+use service::desk::desk;
 
 /// 2026-11-22 09:08:07.006 UTC, the engine's present.
 const NOW_MS: Millis = 1_795_338_487_006;

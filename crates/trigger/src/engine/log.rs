@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::unix_ms;
+use crate::desk::RECENT_MAX;
 use crate::machine::End;
 use crate::message::{Message, Millis};
 
@@ -21,6 +22,7 @@ pub(super) struct Log {
     troubles: HashMap<&'static str, (Instant, String)>,
     second: Instant,
     messages: u32,
+    successes: usize,
     left_out: u64,
     /// The last trouble, and when it was.
     last: Option<(Millis, String)>,
@@ -33,6 +35,7 @@ impl Log {
             troubles: HashMap::new(),
             second: Instant::now(),
             messages: 0,
+            successes: 0,
             left_out: 0,
             last: None,
         }
@@ -84,6 +87,12 @@ impl Log {
         );
     }
 
+    /// Whether one more success is to be shown: nobody can see more than that in a second.
+    pub(super) fn shows(&mut self) -> bool {
+        self.successes += 1;
+        self.successes <= RECENT_MAX
+    }
+
     /// Counts seconds, and says what was left out.
     pub(super) fn tick(&mut self) {
         if self.second.elapsed() < Duration::from_secs(1) {
@@ -91,6 +100,7 @@ impl Log {
         }
         self.second = Instant::now();
         self.messages = 0;
+        self.successes = 0;
         if self.left_out > 0 {
             let left_out = std::mem::take(&mut self.left_out);
             tracing::warn!(

@@ -134,15 +134,19 @@ impl Engine {
 
     /// Logs and keeps what became of a message.
     fn show(&mut self, end: End<Rc<Message>>) {
+        let at_ms = unix_ms();
         if end.outcome == "ok" {
-            self.last_success = Some(unix_ms());
+            self.last_success = Some(at_ms);
+            if !self.log.shows() {
+                return;
+            }
         }
         let (took_ms, summary) = match &self.settling {
             Some((took_ms, summary)) => (*took_ms, summary.clone()),
             None => (0, end.text.clone()),
         };
         let recent = Recent {
-            at_ms: unix_ms(),
+            at_ms,
             message_id: super::log::message_id(&end.message),
             routing_key: String::from_utf8_lossy(&end.message.routing_key).into_owned(),
             attempt: end.attempts,

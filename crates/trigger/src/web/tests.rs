@@ -16,8 +16,9 @@ use service::http::Http;
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::desk::{Condition, Counters, Recent, desk};
+use crate::desk::{Condition, Counters, Recent};
 use crate::reason::Reason;
+use service::desk::desk;
 
 /// 2026-11-22 09:08:07.006 UTC, the engines' present.
 const NOW_MS: Millis = 1_795_338_487_006;

@@ -245,10 +245,10 @@ fn a_stopping_delayer_says_so() {
     let ask = |path: &str| send(web.addresses[0], "GET", path, &[], "");
     for path in ["/metrics", "/api/status", "/api/messages", "/api/histogram", "/api/messages/1-1"]
     {
-        assert_eq!(ask(path).refused(), (503, "the delayer is stopping".into()), "{path}");
+        assert_eq!(ask(path).refused(), (503, "it is stopping".into()), "{path}");
     }
     assert_eq!(ask("/").status, 503);
-    assert!(ask("/").text().contains("the delayer is stopping"));
+    assert!(ask("/").text().contains("it is stopping"));
     let health = ask("/healthz");
     assert_eq!((health.status, &health.json()["reasons"][0]["name"]), (503, &"stopping".into()));
 }
