@@ -81,10 +81,10 @@ fn exit_codes_decide(place: BrokerKind) {
         if dead {
             w.expect_dead(body);
         }
-        w.expect_all_settled();
         eventually(end, || w.trigger.metric("started_total") - before == f64::from(runs));
         w.expect_no_dead();
     }
+    w.expect_all_settled();
     w.trigger.expect_outcome("ok", 1);
 }
 
