@@ -19,20 +19,11 @@ use self::worker::{Ended, Launch, Worker};
 use crate::config::{Definition, Reload, Set};
 use crate::desk::Desk;
 use crate::pipeline::http::Shared;
-use crate::pipeline::{Pipeline, SetupError};
 use crate::web::{self, Registry};
 
 /// Why triggers do not run, or did not end as they should.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// A pipeline cannot be used as it is configured.
-    #[error("[trigger.{name}] {source}")]
-    Setup {
-        /// The trigger.
-        name: String,
-        /// What is wrong.
-        source: SetupError,
-    },
     /// A port is taken, or not ours.
     #[error("{0}")]
     Listen(#[from] service::listen::ListenError),
@@ -50,8 +41,8 @@ pub enum RunError {
         /// How many.
         runs: usize,
     },
-    /// A trigger ended by itself, which is an error in the program.
-    #[error("[trigger.{name}] ended by an error in the program")]
+    /// A trigger ended by itself: it could not be set up any more, or the program is at fault.
+    #[error("[trigger.{name}] ended by itself; the log says more")]
     Broken {
         /// The trigger.
         name: String,
@@ -62,7 +53,6 @@ impl RunError {
     /// The exit code of the process.
     pub fn exit(&self) -> Exit {
         match self {
-            RunError::Setup { .. } => Exit::Config,
             RunError::Listen(_) => Exit::Unavailable,
             RunError::Io { .. } | RunError::Broken { .. } => Exit::Io,
             RunError::Aborted { .. } => Exit::Unfinished,
@@ -80,7 +70,6 @@ fn io(what: &'static str) -> impl FnOnce(std::io::Error) -> RunError {
 /// See [`RunError`].
 pub fn run(set: Set, reload: Reload, shutdown: &Shutdown) -> Result<(), RunError> {
     let shared = Shared::default();
-    set_up(&set.triggers, &shared)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -113,20 +102,10 @@ pub fn run(set: Set, reload: Reload, shutdown: &Shutdown) -> Result<(), RunError
         current: set.clone(),
         reload,
         registry,
-        shared,
         shutdown: shutdown.clone(),
         aborted: 0,
     };
     runtime.block_on(daemon.run(set))
-}
-
-/// Refuses pipelines that cannot be used, before anything of them runs.
-fn set_up(triggers: &[Definition], shared: &Shared) -> Result<(), RunError> {
-    for definition in triggers {
-        Pipeline::new(definition, shared)
-            .map_err(|source| RunError::Setup { name: definition.name.clone(), source })?;
-    }
-    Ok(())
 }
 
 /// At most `threads` workers, 0 for as many as there are cores.
@@ -161,7 +140,6 @@ struct Daemon {
     current: Set,
     reload: Reload,
     registry: Arc<Registry>,
-    shared: Shared,
     shutdown: Shutdown,
     aborted: usize,
 }
@@ -221,11 +199,7 @@ impl Daemon {
 
     /// Reads the configuration again, and follows it if all of it can be used.
     fn read(&mut self, why: &str) {
-        let read = (self.reload.read)().and_then(|set| {
-            set_up(&set.triggers, &self.shared).map_err(|error| error.to_string())?;
-            Ok(set)
-        });
-        match read {
+        match (self.reload.read)() {
             Ok(set) => {
                 for warning in set.warnings.iter().filter(|w| !self.current.warnings.contains(w)) {
                     tracing::warn!("{warning}");

@@ -57,8 +57,7 @@ async fn work(
             launch = launches.recv() => {
                 let Some(launch) = launch else { return };
                 let name = launch.definition.name.clone();
-                let engine = Engine::new(launch.definition, shared, launch.orders, launch.shutdown);
-                let task = tokio::task::spawn_local(run(engine.ok()));
+                let task = tokio::task::spawn_local(run(launch, shared.clone()));
                 tasks.spawn_local(async move { Ended { name, finished: task.await.ok().flatten() } });
             }
             Some(Ok(end)) = tasks.join_next() => {
@@ -69,7 +68,16 @@ async fn work(
     }
 }
 
-/// An engine that could be set up once can be set up again, but for files that are gone since.
-async fn run(engine: Option<Engine>) -> Option<Finished> {
-    Some(engine?.run().await)
+/// Runs a trigger to its end. One whose configuration was accepted can be set up, unless a file has
+/// gone since.
+async fn run(launch: Launch, shared: Shared) -> Option<Finished> {
+    let Launch { definition, orders, shutdown } = launch;
+    let name = definition.name.clone();
+    match Engine::new(definition, &shared, orders, shutdown) {
+        Ok(engine) => Some(engine.run().await),
+        Err(error) => {
+            tracing::error!(trigger = name, "cannot be set up any more: {error}");
+            None
+        }
+    }
 }
