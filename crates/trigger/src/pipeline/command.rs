@@ -67,7 +67,7 @@ pub enum SetupError {
         error: io::Error,
     },
     /// No variable can be called so.
-    #[error("command.environment: expected NAME=value or NAME, got {0:?}")]
+    #[error("expected NAME=value or NAME, got {0:?}")]
     Environment(String),
 }
 

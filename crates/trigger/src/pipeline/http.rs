@@ -54,33 +54,33 @@ type Wire = Client<Connector, Full<Bytes>>;
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SetupError {
     /// The URL cannot be used.
-    #[error("http.url or http.auth.oauth2.token_url: {0}")]
+    #[error("{0}")]
     Url(&'static str),
     /// The method is none.
-    #[error("http.method: {0:?} is no method for requests; use POST, PUT or PATCH")]
+    #[error("{0:?} is no method for requests; use POST, PUT or PATCH")]
     Method(String),
     /// A static header has a name or a value that no header can have.
-    #[error("http.static_headers: {0:?} is no header; use visible ASCII")]
+    #[error("{0:?} is no header; use visible ASCII")]
     Header(String),
     /// A static header would break the connection or a signature.
-    #[error("http.static_headers: {0:?} is the trigger's own to set; remove it")]
+    #[error("{0:?} is the trigger's own to set; remove it")]
     ReservedHeader(String),
     /// The bearer token cannot stand in a header.
-    #[error("http.auth.bearer: the token holds characters that a header cannot have")]
+    #[error("the token holds characters that a header cannot have")]
     Bearer,
     /// The number of a signing key, from 1, that is none.
     #[error(
-        "http.sign.standard_webhooks: key {0} is none; use whsec_ or whsk_ and base64, one a line"
+        "key {0} is none; use whsec_ or whsk_ and base64, one a line"
     )]
     SigningKey(usize),
     /// A word of the network rules means nothing.
     #[error(
-        "http.net.deny: {0:?} is neither link-local, metadata, loopback or private, nor a network \
+        "{0:?} is neither link-local, metadata, loopback or private, nor a network \
          such as 10.0.0.0/8"
     )]
     Deny(String),
     /// The files of TLS cannot be used.
-    #[error("http.tls: {0}")]
+    #[error("{0}")]
     Tls(String),
 }
 

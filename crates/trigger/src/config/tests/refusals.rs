@@ -136,12 +136,12 @@ const TOGETHER: &[(u32, &str, &str)] = &[
     (
         4,
         "http.net.deny = [\"moon\"]",
-        "http_net_deny: http.net.deny: \"moon\" is neither link-local, metadata, loopback or private, nor a network such as 10.0.0.0/8",
+        "http_net_deny: \"moon\" is neither link-local, metadata, loopback or private, nor a network such as 10.0.0.0/8",
     ),
     (
         4,
         "http.method = \"GET IT\"",
-        "http_method: http.method: \"GET IT\" is no method for requests; use POST, PUT or PATCH",
+        "http_method: \"GET IT\" is no method for requests; use POST, PUT or PATCH",
     ),
 ];
 

@@ -160,7 +160,7 @@ async fn files_that_cannot_be_used_are_named() {
     trigger.http.tls_ca = Some(files.path("none.pem"));
     let refused = Http::new("orders", &trigger, &Secrets::default(), &Shared::default());
     let text = refused.err().unwrap().to_string();
-    assert!(text.starts_with("http.tls: ") && text.contains("none.pem"), "{text}");
+    assert!(text.contains("none.pem"), "{text}");
 }
 
 #[test]
