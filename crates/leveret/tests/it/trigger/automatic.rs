@@ -11,6 +11,7 @@ stories! {
         the_local_queue_is_bounded,
         failed_runs_are_counted_as_lost,
         retries_happen_in_the_process,
+        cut_connections_lose_nothing,
     ],
     home: [a_stop_finishes_what_was_acknowledged, an_aborted_run_is_counted_as_lost, the_wire_may_acknowledge],
 }
@@ -72,6 +73,28 @@ fn retries_happen_in_the_process(place: BrokerKind) {
     w.trigger.expect_outcome("lost", 1);
     assert_eq!((w.sink.runs_of("comes back"), w.sink.runs_of("never")), (3, 3));
     w.expect_all_settled();
+}
+
+fn cut_connections_lose_nothing(place: BrokerKind) {
+    let w = at(place)
+        .proxied()
+        .trigger("auto_acknowledge = true\nconsumers = 4\nprefetch = 10\nallow_redelivery = true")
+        .start();
+    let mut bodies: Vec<String> = Vec::new();
+    for round in 0..5 {
+        let new: Vec<String> = (0..50).map(|n| format!("{round}-{n}")).collect();
+        w.publish(&new);
+        let some = bodies.len() + 20;
+        eventually("some ran", || w.trigger.metric("started_total") >= some as f64);
+        w.proxy().cut();
+        bodies.extend(new);
+    }
+    w.expect_all_settled();
+    w.expect_no_dead();
+    let runs = w.sink.messages();
+    assert!(bodies.iter().all(|body| runs.contains(body)));
+    // An acknowledgement that was on its way when the connection broke is not known to the broker.
+    assert!(runs.len() <= bodies.len() + 5 * 20, "{} runs", runs.len());
 }
 
 fn a_stop_finishes_what_was_acknowledged(place: BrokerKind) {
