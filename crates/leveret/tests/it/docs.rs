@@ -276,18 +276,20 @@ fn links_lead_to_files() {
 
 #[test]
 fn settings_that_pages_mention_exist() {
-    let help = |part| output(Command::new(env!("CARGO_BIN_EXE_leveret")).args([part, "--help"]));
-    let [help, delayer_help, trigger_help] =
-        ["serve", "delayer", "trigger"].map(|part| stdout(&help(part)));
-    let xtask_help = xtask_help();
+    let help = |words: &str| {
+        let words = words.split(' ').chain(["--help"]);
+        stdout(&output(Command::new(env!("CARGO_BIN_EXE_leveret")).args(words)))
+    };
+    let others = ["delayer", "trigger", "trigger render", "trigger test"].map(help);
+    let (help, xtask_help) = (help("serve"), xtask_help());
     let metrics = shared().http("/metrics").1;
     let setting = |name: &str| has_flag(&help, &format!("--{}", name.replace('_', "-")));
     let is_name = |word: &str| word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
     for (page, text) in pages() {
         for span in spans(&parts(&text).1).filter(|span| !span.starts_with("cargo ")) {
             for word in span.split([' ', '=']) {
-                let helps = [&help, &delayer_help, &trigger_help, &xtask_help];
-                let flag = !word.starts_with("--") || helps.iter().any(|h| has_flag(h, word));
+                let mut helps = others.iter().chain([&help, &xtask_help]);
+                let flag = !word.starts_with("--") || helps.any(|help| has_flag(help, word));
                 assert!(flag, "{page}: no flag {word}");
                 let of_a_section =
                     ["LEVERET_DELAYER_", "LEVERET_TRIGGER_", "LEVERET_BROKER_", "LEVERET_ACCOUNT_"];
