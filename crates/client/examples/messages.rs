@@ -1,5 +1,5 @@
 //! Publishes messages with confirms, then consumes them with acks, and prints what each cost this
-//! process: `load ADDRESS [COUNT] [BODY_BYTES]`.
+//! process: `messages ADDRESS [COUNT] [BODY_BYTES]`.
 
 use std::time::Instant;
 
