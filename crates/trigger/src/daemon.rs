@@ -151,7 +151,7 @@ impl Daemon {
         }
         self.publish();
         service::startup::complete();
-        tracing::info!("{} triggers run", self.running.len());
+        tracing::info!(triggers = self.running.len(), "everything runs");
         loop {
             tokio::select! {
                 Some(end) = self.ends.recv() => self.ended(end)?,

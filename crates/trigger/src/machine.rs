@@ -189,7 +189,10 @@ enum Claim {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Then {
     Run,
+    /// It failed.
     Requeue,
+    /// The pipeline wants it elsewhere.
+    GiveBack,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -364,6 +367,7 @@ impl<M: Clone> Machine<M> {
                 self.ready.push_back(slot);
             }
             State::Holding { then: Then::Requeue, .. } => self.requeue(slot),
+            State::Holding { then: Then::GiveBack, .. } => self.return_it(slot),
             State::Republishing { publication, .. } => self.publish(slot, publication),
             State::Unadmitted | State::Running | State::Publishing(_) => {}
         }

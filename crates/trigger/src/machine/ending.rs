@@ -58,10 +58,14 @@ impl<M: Clone> Machine<M> {
         self.start();
     }
 
-    /// The pipeline wants nothing of it: back to the queue, if it is still ours to give back.
+    /// The pipeline wants nothing of it: back to the queue after the first pause, so that a pipeline
+    /// that never wants anything does not spin, if it is still ours to give back.
     fn give_up(&mut self, slot: SlotId) {
         match self.slots[slot].claim {
-            Claim::Unsettled(_) => self.give_back(slot),
+            Claim::Unsettled(_) => {
+                let until = self.now + self.pause_after(1);
+                self.wait(slot, State::Holding { until, then: Then::GiveBack }, until);
+            }
             Claim::Settled => {
                 let text = "the pipeline gave it back, and it is acknowledged already";
                 self.failed(slot, Reason::Failed, text.into());
@@ -224,14 +228,25 @@ impl<M: Clone> Machine<M> {
         self.remove(slot);
     }
 
-    /// Rejects a message that is to run again. Only some queues count how often; so do we, if it
-    /// has an id and comes back here.
+    /// Rejects a message that is to run again.
     pub(super) fn requeue(&mut self, slot: SlotId) {
+        self.note_attempts(slot);
+        self.reject(slot, true);
+    }
+
+    /// Gives back a message that the pipeline did not want; that is no attempt.
+    pub(super) fn return_it(&mut self, slot: SlotId) {
+        self.note_attempts(slot);
+        self.give_back(slot);
+    }
+
+    /// Only some queues count how often a message has run; so do we, if it has an id and comes back
+    /// here.
+    fn note_attempts(&mut self, slot: SlotId) {
         let entry = &self.slots[slot];
         if let Some(key) = (self.key_of)(&entry.message) {
             self.ends.note(key, Fate::Waited { attempts: entry.attempts }, self.now);
         }
-        self.reject(slot, true);
     }
 
     /// A message that has run is settled now.

@@ -97,9 +97,10 @@ impl<M: Clone> Machine<M> {
                 State::Holding { .. } => true,
                 _ => false,
             };
+            let unwanted = matches!(entry.state, State::Holding { then: Then::GiveBack, .. });
             if unsettled && again {
                 self.leave_line(slot);
-                self.reject(slot, true);
+                if unwanted { self.give_back(slot) } else { self.reject(slot, true) }
             } else if entry.claim == Claim::Settled
                 && let State::Holding { until, then: Then::Run } = entry.state
             {

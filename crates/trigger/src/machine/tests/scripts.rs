@@ -140,6 +140,19 @@ fn requeue_waits_and_then_rejects() {
 }
 
 #[test]
+fn what_the_pipeline_gives_back_pauses_and_is_no_attempt() {
+    let mut s = script(manual());
+    s.receive(1);
+    assert_eq!(s.end(0, Verdict::Requeue), []);
+    assert_eq!(s.wait(99), []);
+    assert_eq!(s.wait(1), [Effect::Nack { tag: 1 }]);
+    assert_eq!(s.receive_with(1, FLAGGED, true), [start(0, 1, 1)], "it is not refused");
+    s.end(0, Verdict::Requeue);
+    s.machine.drain(s.now);
+    assert_eq!(s.effects(), [Effect::Nack { tag: 2 }]);
+}
+
+#[test]
 fn a_delay_queue_gets_the_message_and_then_it_is_acknowledged() {
     let mut s = script(Policy { retry_mode: RetryMode::DelayQueue, ..policy() });
     s.receive(1);
