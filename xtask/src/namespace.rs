@@ -16,6 +16,10 @@ use crate::process;
 /// The hidden command that the inner process is started with.
 pub(crate) const INSIDE: &str = "inside-a-namespace";
 
+/// Runs its arguments as the first process of a process namespace has to: a shell that waits for one
+/// child reaps all others that lose their parents, so that killed ones are seen to be gone.
+pub(crate) const INIT: [&str; 4] = ["sh", "-c", "\"$@\"; exit $?", "sh"];
+
 /// Runs `xtask PART ARGS…` inside, its output in `log`; an error unless it succeeds in `limit`.
 pub(crate) fn run(part: &str, args: &[&str], log: &Path, limit: Duration) -> Result<()> {
     let mut command = command(part, args)?;
@@ -40,7 +44,7 @@ fn command(part: &str, args: &[&str]) -> Result<Command> {
         command.arg("--map-root-user");
     }
     command.args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]);
-    command.arg("--").arg(std::env::current_exe().context("own path")?);
+    command.arg("--").args(INIT).arg(std::env::current_exe().context("own path")?);
     command.arg(INSIDE).arg(part).args(args);
     Ok(command)
 }

@@ -15,7 +15,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::namespace::is_root;
+use crate::namespace::{INIT, is_root};
 use crate::oracle::{Oracle, Setup};
 use crate::secantus::Secantus;
 use crate::{peers, process};
@@ -52,7 +52,7 @@ pub(crate) fn beside(command: &Command) -> Result<Command> {
         outer.arg("--map-root-user");
     }
     outer.args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"]);
-    outer.arg(std::env::current_exe().context("own path")?).arg(INSIDE).arg(dir);
+    outer.args(INIT).arg(std::env::current_exe().context("own path")?).arg(INSIDE).arg(dir);
     outer.arg(command.get_program()).args(command.get_args());
     Ok(outer)
 }
