@@ -69,9 +69,7 @@ pub enum SetupError {
     #[error("the token holds characters that a header cannot have")]
     Bearer,
     /// The number of a signing key, from 1, that is none.
-    #[error(
-        "key {0} is none; use whsec_ or whsk_ and base64, one a line"
-    )]
+    #[error("key {0} is none; use whsec_ or whsk_ and base64, one a line")]
     SigningKey(usize),
     /// A word of the network rules means nothing.
     #[error(
