@@ -1,8 +1,8 @@
 //! What becomes of a message after its run, and how it is settled.
 
 use super::{
-    Claim, Effect, Fate, JoinKey, Machine, Publication, Published, REPUBLISH_FIRST_MS,
-    REPUBLISH_LONGEST_MS, SlotId, State, Then, works,
+    BreakerState, Claim, Effect, Fate, JoinKey, Machine, Publication, Published,
+    REPUBLISH_FIRST_MS, REPUBLISH_LONGEST_MS, SlotId, State, Then, works,
 };
 use crate::config::{OnExpire, RetryMode};
 use crate::message::Millis;
@@ -23,6 +23,7 @@ impl<M: Clone> Machine<M> {
             Some(Pause::UntilResumed) => self.paused = Some(outcome.summary.clone()),
             None => {}
         }
+        let is_probe = self.breaker.state() == BreakerState::HalfOpen;
         match works(&outcome.verdict) {
             Some(true) => self.breaker.succeeded(),
             Some(false) => drop(self.breaker.failed(now)),
@@ -45,7 +46,7 @@ impl<M: Clone> Machine<M> {
                 self.ack(slot);
             }
             Verdict::Requeue => self.give_up(slot),
-            Verdict::Retry(reason, text) => self.failed(slot, reason, text),
+            Verdict::Retry(reason, text) => self.failed(slot, reason, text, is_probe),
             Verdict::Dead(reason, text) => {
                 self.slots[slot].attempts += 1;
                 self.bury(slot, reason, text);
@@ -68,7 +69,7 @@ impl<M: Clone> Machine<M> {
             }
             Claim::Settled => {
                 let text = "the pipeline gave it back, and it is acknowledged already";
-                self.failed(slot, Reason::Failed, text.into());
+                self.failed(slot, Reason::Failed, text.into(), false);
             }
             // The broker has it.
             Claim::Lost(_) => self.remove(slot),
@@ -81,15 +82,18 @@ impl<M: Clone> Machine<M> {
         self.ack(slot);
     }
 
-    /// A run failed in a way that another one may not.
-    fn failed(&mut self, slot: SlotId, reason: Reason, text: String) {
+    /// A run failed in a way that another one may not. A probe of the breaker that fails says
+    /// something of the endpoint, and nothing of its message: it uses up no attempt, so that an
+    /// outage, however long, makes no dead letters.
+    fn failed(&mut self, slot: SlotId, reason: Reason, text: String, is_probe: bool) {
         let entry = &mut self.slots[slot];
-        entry.attempts += 1;
-        // What it failed with elsewhere is not known here: the number of pauses is that of runs.
-        let failures = entry.attempts;
         if !self.policy.allow_redelivery {
+            entry.attempts += 1;
             return self.bury(slot, reason, text);
         }
+        entry.attempts += u32::from(!is_probe);
+        // What it failed with elsewhere is not known here: the number of pauses is that of runs.
+        let failures = entry.attempts;
         if failures >= self.policy.max_attempts {
             let text = format!("attempt {failures} was the last one: {reason}: {text}");
             return self.bury(slot, Reason::AttemptsExhausted, text);
@@ -104,7 +108,8 @@ impl<M: Clone> Machine<M> {
         let in_process = self.slots[slot].claim == Claim::Settled;
         match self.policy.retry_mode {
             RetryMode::Requeue if !in_process => {
-                self.wait(slot, State::Holding { until, then: Then::Requeue }, until);
+                let then = if is_probe { Then::GiveBack } else { Then::Requeue };
+                self.wait(slot, State::Holding { until, then }, until);
             }
             RetryMode::DelayQueue if !in_process => {
                 let ms = self.nominal_pause(failures);

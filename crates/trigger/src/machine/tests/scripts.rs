@@ -278,6 +278,31 @@ fn the_breaker_opens_probes_and_closes() {
 }
 
 #[test]
+fn an_outage_makes_no_dead_letters() {
+    let mut s = script(Policy { breaker_failures: 2, consumers: 1, ..policy() });
+    s.receive(1);
+    s.end(0, retry());
+    assert_eq!(s.wait(100), [start(0, 2, 1)]);
+    s.end(0, retry());
+    assert_eq!(s.machine.breaker(), BreakerState::Open(1100));
+    for _ in 0..10 {
+        assert_eq!(s.wait(1000), [start(0, 3, 1)], "each probe is the third attempt");
+        assert_eq!(s.end(0, retry()), []);
+    }
+    assert_eq!(s.wait(1000), [start(0, 3, 1)]);
+    assert_eq!(s.end(0, Verdict::Done), [Effect::Ack(1)]);
+    // Once the breaker is closed, failures count.
+    s.receive(2);
+    s.end(0, retry());
+    s.wait(100);
+    s.machine.resume(s.now);
+    s.end(0, retry());
+    s.machine.resume(s.now);
+    s.wait(1000);
+    assert_eq!(s.end(0, retry()), [reject(2, false)]);
+}
+
+#[test]
 fn while_the_breaker_is_open_only_what_may_run_elsewhere_goes_back() {
     for (allow_redelivery, expected) in [(true, vec![Effect::Nack { tag: 3 }]), (false, vec![])] {
         let policy = Policy { breaker_failures: 1, allow_redelivery, ..policy() };
