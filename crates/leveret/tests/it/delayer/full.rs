@@ -25,6 +25,8 @@ stories! {
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
+/// Messages that may be unacknowledged, and so come twice after a crash.
+const QOS: usize = 80;
 
 /// Waits until reading has stopped because the storage is full, and says so everywhere.
 fn expect_full(w: &World) {
@@ -68,7 +70,7 @@ fn a_full_map_stops_reading_until_there_is_room(place: Place) {
     let mut w = at(place)
         .option("storage-mapsize", mapsize)
         .option("storage-groupsize", 20)
-        .option("rabbitmq-qos", 80)
+        .option("rabbitmq-qos", QOS)
         .start();
     let filler = "x".repeat(filler);
     let due_ms = now_ms() + 9000;
@@ -82,7 +84,9 @@ fn a_full_map_stops_reading_until_there_is_room(place: Place) {
     expect_full(&w);
     assert!(now_ms() < due_ms, "the machine is too slow for this story");
     // What is due goes out, which makes room for the others, all by itself.
-    assert_eq!(w.expect_at_least(&parcels), 0);
+    // What was stored and not yet acknowledged at the crash comes twice.
+    let doubled = w.expect_at_least(&parcels);
+    assert!(doubled <= QOS, "{doubled} messages came twice");
     w.delayer.expect_metric("amqpdelayer_storage_full", 0.0);
     w.delayer.expect_health(200);
 }
