@@ -116,6 +116,11 @@ impl Fault {
         !matches!(self, Fault::Kill | Fault::NoSpace(_) | Fault::Stop)
     }
 
+    /// Whether the broker may not even start: without room for its log it says so, and ends.
+    pub(crate) fn may_end_a_start(self) -> bool {
+        self.ends_by_itself() || matches!(self, Fault::NoSpace(_))
+    }
+
     /// How long publishers and consumers run before the round is ended from outside.
     pub(crate) fn length(self, random: &mut Random) -> Duration {
         match self {
