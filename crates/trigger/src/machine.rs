@@ -151,6 +151,8 @@ pub(crate) enum Effect<M> {
     },
     /// To be logged and shown.
     Ended(End<M>),
+    /// More messages are flagged as redelivered than can have been running: from here on they run.
+    Excused,
 }
 
 /// What became of something that was published.
@@ -290,6 +292,8 @@ pub(crate) struct Machine<M> {
     paused: Option<String>,
     retry_after: Millis,
     draining: bool,
+    /// Messages in a row of which only the flag says that they may have run.
+    flagged: usize,
     /// When the present event happens.
     now: Millis,
     effects: VecDeque<Effect<M>>,
@@ -323,6 +327,7 @@ impl<M: Clone> Machine<M> {
             paused: None,
             retry_after: 0,
             draining: false,
+            flagged: 0,
             now,
             effects: VecDeque::new(),
             counters: Counters::default(),

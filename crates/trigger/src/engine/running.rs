@@ -86,6 +86,11 @@ impl Engine {
                     self.publish(slot, publication, message);
                 }
                 Effect::Ended(end) => self.show(end),
+                Effect::Excused => self.log.trouble(
+                    "redelivered",
+                    "more messages in a row are flagged as redelivered than can have been running: \
+                     the broker has lost count, perhaps in a crash, so the next of them run",
+                ),
             }
         }
     }

@@ -13,7 +13,10 @@ impl<M: Clone> Machine<M> {
         if self.join(&arrival) {
             return self.start();
         }
-        let refusal = self.refusal(&arrival);
+        let excused = self.is_excused(&arrival);
+        let refusal = self
+            .refusal(&arrival)
+            .filter(|(reason, _)| !excused || *reason != Reason::RedeliveryDisallowed);
         let slot = self.add(&arrival);
         if arrival.too_large {
             self.counters.oversize += 1;
@@ -54,6 +57,19 @@ impl<M: Clone> Machine<M> {
             stands: false,
             idempotency: arrival.idempotency.clone(),
         })
+    }
+
+    /// Whether a message need not have run although it is flagged as redelivered. Of those that were
+    /// at a consumer when it or the broker crashed there are `prefetch` at most, and they come first.
+    /// A broker that flags more of them in a row has lost count of what it had sent.
+    fn is_excused(&mut self, arrival: &Arrival<M>) -> bool {
+        let is_flagged = arrival.prior.attempts > 0 && !arrival.prior.counted;
+        self.flagged = if is_flagged { self.flagged + 1 } else { 0 };
+        let refuses = !self.policy.allow_redelivery && self.policy.refuse_redelivered;
+        if refuses && self.flagged == self.policy.prefetch + 1 {
+            self.effects.push_back(Effect::Excused);
+        }
+        self.flagged > self.policy.prefetch
     }
 
     /// Why a delivery is refused before its run.

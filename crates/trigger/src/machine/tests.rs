@@ -227,6 +227,7 @@ impl World {
                 Effect::Publish { slot, publication, message } => {
                     self.publications.push((slot, publication, message));
                 }
+                Effect::Excused => assert!(!self.policy.allow_redelivery),
                 Effect::Ended(end) => {
                     let lost = self.policy.dead_letter != DeadLetterMode::Publish
                         && self.policy.auto_acknowledge

@@ -103,6 +103,21 @@ fn without_redelivery_a_failure_is_for_good_and_a_redelivered_message_is_refused
 }
 
 #[test]
+fn a_broker_that_flags_all_it_has_after_a_crash_loses_no_more_than_a_prefetch() {
+    let mut s = script(Policy { consumers: 9, prefetch: 3, ..manual() });
+    for tag in 1..=3 {
+        assert_eq!(s.receive_with(3, FLAGGED, true), [reject(tag, false)]);
+    }
+    let excused = s.receive_with(3, FLAGGED, true);
+    assert_eq!(excused, [Effect::Excused, start(0, 2, 3)]);
+    assert_eq!(s.receive_with(6, FLAGGED, true), [start(1, 2, 6)]);
+    let counted = Prior { attempts: 1, counted: true, acquired: false };
+    assert_eq!(s.receive_with(9, counted, true), [reject(6, false)], "a header still says so");
+    assert_eq!(s.receive(12), [start(2, 1, 12)]);
+    assert_eq!(s.receive_with(15, FLAGGED, true), [reject(8, false)], "it counts again");
+}
+
+#[test]
 fn a_failure_is_held_and_tried_again_until_the_attempts_are_used_up() {
     let mut s = script(policy());
     s.receive(1);
