@@ -22,6 +22,7 @@ stories! {
     home: [
         a_broker_may_be_killed_in_mid_run,
         a_broker_may_be_away_at_the_start,
+        a_broker_that_was_killed_costs_no_more_than_a_prefetch,
         a_wrong_password_is_told_and_tried_again,
     ],
 }
@@ -241,6 +242,23 @@ fn a_broker_may_be_away_at_the_start(place: BrokerKind) {
     w.reconnect();
     w.sink.expect(&["m"]);
     w.expect_all_settled();
+}
+
+/// The broker flags every message after a crash as redelivered; without redelivery allowed, all of
+/// them would be refused.
+fn a_broker_that_was_killed_costs_no_more_than_a_prefetch(place: BrokerKind) {
+    let bodies: Vec<String> = (0..50).map(|n| n.to_string()).collect();
+    let mut w = at(place).proxied().trigger("consumers = 2").prepare();
+    w.publish(&bodies);
+    w.broker.leveret().kill9();
+    w.trigger.launch();
+    w.broker.leveret().launch();
+    w.reconnect();
+    w.expect_all_settled();
+    w.trigger.expect_outcome("refused", 2);
+    w.trigger.expect_outcome("ok", 48);
+    w.trigger.expect_log(&["WARN", "flagged as redelivered"]);
+    w.sink.expect_all(&bodies[2..]);
 }
 
 fn a_wrong_password_is_told_and_tried_again(place: BrokerKind) {
