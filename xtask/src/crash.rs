@@ -196,7 +196,9 @@ impl Chapter {
         let ended = match Leveret::start(&self.launch(fault.before())) {
             Ok(leveret) => self.work(leveret, fault, &mut random)?,
             // A start syncs and writes as well, so the fault may hit recovery itself.
-            Err(_) if fault.may_end_a_start() => "ended by the fault while starting".into(),
+            Err(error) if fault.may_end_a_start(&format!("{error:#}")) => {
+                "ended by the fault while starting".into()
+            }
             Err(error) => return Err(error),
         };
         let counts = self.story.ledger().counts;

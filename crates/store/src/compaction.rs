@@ -12,7 +12,7 @@ use crate::LaneId;
 use crate::background::Context;
 use crate::files::Home;
 use crate::live::LiveSet;
-use crate::record::{self, BLOCK, u32_at};
+use crate::record::{self, BLOCK, Record, u32_at};
 use crate::segment::{self, IndexEntry, PER_BLOCK};
 use crate::vfs::{self, File, Open};
 
@@ -141,7 +141,8 @@ impl Context {
         if durable { file.sync() } else { Ok(()) }
     }
 
-    /// Copies what waits in some segments to a new one. A damaged index is `InvalidData`.
+    /// Copies what waits in some segments to a new one. A damaged index or record is `InvalidData`:
+    /// it stays where it is, so that reading it names the file that a copy of the data has.
     pub(crate) fn merge(&self, job: &Merge) -> io::Result<Merged> {
         let durable = job.home != Home::Tmp;
         let mut writer = SegmentWriter::create(self, job.home, job.to)?;
@@ -152,6 +153,7 @@ impl Context {
             for run in &source.runs {
                 let index_at = writer.entries.len() as u32;
                 each_entry(&*index, source.id, run, |entry| {
+                    copier.check(&*source.file, entry)?;
                     copier.copy(&*source.file, entry, &mut writer)
                 })?;
                 runs.push(MovedRun {
@@ -290,6 +292,13 @@ impl Copier {
         };
         out.entries.push(IndexEntry { off, ..entry });
         Ok(())
+    }
+
+    /// Refuses a record that is damaged.
+    fn check(&mut self, file: &dyn File, entry: IndexEntry) -> io::Result<()> {
+        self.load(file, u64::from(entry.off), entry.len as usize)?;
+        let good = Record::checked(&self.record, self.from).is_some();
+        if good { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
     }
 
     /// Has a record in `self.record`.

@@ -33,7 +33,7 @@ pub(crate) fn blocks(len: usize) -> usize {
 
 /// What is mixed into a record's checksum so that it counts only in its own file: a stale record
 /// in a recycled file, or one read at the wrong place, fails its check. It is mixed by xor, so a
-/// record is moved to another file without reading its bytes, and damage stays damage.
+/// record is moved to another file without summing its bytes again, and damage stays damage.
 pub(crate) fn signature(file: u64) -> u32 {
     (file.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
 }

@@ -116,9 +116,10 @@ impl Fault {
         !matches!(self, Fault::Kill | Fault::NoSpace(_) | Fault::Stop)
     }
 
-    /// Whether the broker may not even start: without room for its log it says so, and ends.
-    pub(crate) fn may_end_a_start(self) -> bool {
-        self.ends_by_itself() || matches!(self, Fault::NoSpace(_))
+    /// Whether a start may end so, and what it says then: without room for its log there is none.
+    pub(crate) fn may_end_a_start(self, said: &str) -> bool {
+        let no_room = matches!(self, Fault::NoSpace(_)) && said.contains("no storage space");
+        self.ends_by_itself() || no_room
     }
 
     /// How long publishers and consumers run before the round is ended from outside.

@@ -1,10 +1,11 @@
 //! Random callers against the model, on a disk that misbehaves.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use store::vfs::faulty::{Fault, Faulty};
+use store::vfs::{Open, Vfs};
 use store::{LaneId, OpenError, ReadError, Recovered, Store};
 
 use crate::world::{World, for_seeds};
@@ -284,6 +285,48 @@ fn mostly_settled_segments_are_merged() {
         }
         world.close_and_open();
     });
+}
+
+/// A flipped bit was carried along by a merge, and then reported in a file that no copy of the data
+/// has.
+#[test]
+fn damage_is_named_where_it_was_though_its_segment_is_due_for_a_merge() {
+    for_seeds(60..63, |seed| {
+        let mut world = World::new(seed);
+        let lane = world.create(true);
+        for _ in 0..1000 {
+            world.append(&[lane], true, 700);
+            world.turn();
+        }
+        (0..4).for_each(|_| world.turn());
+        let victim = 13;
+        let body = world.lanes[&lane].waiting[&victim].bytes.clone();
+        let (path, offset) = place_of(&world.vfs, &body).expect("the message is in a segment");
+        world.vfs.flip(&path, offset, 3);
+        let waiting: Vec<u64> = world.lanes[&lane].waiting.keys().copied().collect();
+        for seq in waiting.into_iter().filter(|seq| seq % 10 != 3) {
+            world.settle(lane, seq);
+        }
+        (0..12).for_each(|_| world.turn());
+        for (seq, message) in world.lanes[&lane].waiting.clone() {
+            match world.store().read(lane, seq) {
+                Ok(read) if seq != victim => assert_eq!(&read[..], &message.bytes[..]),
+                Err(ReadError::Corrupt { file, .. }) if seq == victim => assert_eq!(file, path),
+                other => panic!("message {seq}: {:?}", other.map(|read| read.len())),
+            }
+        }
+    });
+}
+
+/// The segment in which these bytes are, and where in it.
+fn place_of(vfs: &Faulty, bytes: &[u8]) -> Option<(PathBuf, u64)> {
+    let segments = vfs.files().into_iter().filter(|(path, _)| path.starts_with("/data/seg"));
+    segments.into_iter().find_map(|(path, len)| {
+        let mut held = vec![0; len as usize];
+        vfs.open(&path, Open::Read).unwrap().read_at(&mut held, 0).unwrap();
+        let at = held.windows(bytes.len()).position(|window| window == bytes)?;
+        Some((path, at as u64))
+    })
 }
 
 #[test]
