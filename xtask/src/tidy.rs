@@ -26,8 +26,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("client", &["amqp"]),
     ("delayer", &["amqp", "client", "service", "store"]),
     ("trigger", &["amqp", "client", "service"]),
+    ("dmq", &["amqp", "client", "service"]),
     ("server", &["amqp", "broker", "service", "store"]),
-    ("leveret", &["delayer", "server", "service", "trigger"]),
+    ("leveret", &["delayer", "dmq", "server", "service", "trigger"]),
     ("xtask", &["amqp", "client"]),
 ];
 
