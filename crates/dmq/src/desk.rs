@@ -4,6 +4,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use service::desk::{Desk, Gone};
 use tokio::sync::{mpsc, oneshot};
@@ -106,6 +107,17 @@ pub struct Subscription {
     pub peer: Option<String>,
     /// To whom; what does not fit is dropped and counted.
     pub to: mpsc::Sender<Arc<Received>>,
+    /// What was dropped for want of room there; the node adds to it, the listener reads it.
+    pub missed: Arc<AtomicU64>,
+}
+
+/// What a registered peer gets. Dropping it ends the registration.
+#[derive(Debug)]
+pub struct Listener {
+    /// The messages in the order of their arrival; ends when the node stops.
+    pub messages: mpsc::Receiver<Arc<Received>>,
+    /// How many were dropped since the registration because there was no room.
+    pub missed: Arc<AtomicU64>,
 }
 
 /// Why there are no copies.
@@ -393,8 +405,8 @@ impl Node {
         self.desk.ask(|to| Order::IsFromNode(source, to)).await
     }
 
-    /// Registers a peer, for as long as the receiver is there: what arrives for it is copied to the
-    /// receiver, and dropped and counted when `room` messages wait there.
+    /// Registers a peer, for as long as the listener is there: what arrives for it is copied to the
+    /// listener, and dropped and counted when `room` messages wait there.
     ///
     /// # Errors
     /// The node stops.
@@ -402,10 +414,12 @@ impl Node {
         &self,
         peer: Option<String>,
         room: usize,
-    ) -> Result<Result<mpsc::Receiver<Arc<Received>>, SubscribeError>, Gone> {
+    ) -> Result<Result<Listener, SubscribeError>, Gone> {
         let (to, messages) = mpsc::channel(room.max(1));
-        let subscribed = self.desk.ask(|done| Order::Subscribe(Subscription { peer, to }, done));
-        Ok(subscribed.await?.map(|()| messages))
+        let missed = Arc::new(AtomicU64::new(0));
+        let subscription = Subscription { peer, to, missed: missed.clone() };
+        let subscribed = self.desk.ask(|done| Order::Subscribe(subscription, done)).await?;
+        Ok(subscribed.map(|()| Listener { messages, missed }))
     }
 
     /// Like `dmq.list_nodes`, and more.
