@@ -9,5 +9,8 @@
 #![warn(missing_docs)]
 
 pub mod address;
+mod list;
+mod members;
 pub mod desk;
 pub mod message;
+mod transport;
