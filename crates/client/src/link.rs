@@ -14,6 +14,9 @@ use crate::connection::{Connection, Consume};
 use crate::error::Error;
 use crate::event::Event;
 use crate::options::Options;
+use topology::Topology;
+
+pub mod topology;
 
 /// The tag of the only consumer.
 pub const CONSUMER: &str = "leveret";
@@ -76,10 +79,18 @@ enum State {
     Open(Box<Open>),
 }
 
+/// What every channel is set up for.
+#[derive(Clone)]
+struct Work {
+    purpose: Purpose,
+    /// What is declared before.
+    topology: Option<Rc<Topology>>,
+}
+
 /// The connection.
 pub struct Link {
     options: Rc<Options>,
-    purpose: Purpose,
+    work: Work,
     backoff: Backoff,
     state: State,
     /// How many times it was set up: what carries another number is of an earlier life.
@@ -90,7 +101,14 @@ impl Link {
     /// To be opened as soon as it is polled.
     pub fn new(options: Rc<Options>, purpose: Purpose, seed: u64) -> Link {
         let backoff = Backoff::new(options.addresses.len(), options.reconnect, seed);
-        Link { options, purpose, backoff, state: State::Waiting(Instant::now()), epoch: 0 }
+        let work = Work { purpose, topology: None };
+        Link { options, work, backoff, state: State::Waiting(Instant::now()), epoch: 0 }
+    }
+
+    /// To make sure of that each time, before it is set up for its purpose.
+    pub fn declaring(mut self, topology: Topology) -> Link {
+        self.work.topology = Some(Rc::new(topology));
+        self
     }
 
     /// The connection, while there is one.
@@ -119,10 +137,10 @@ impl Link {
                 State::Waiting(at) => {
                     sleep_until(*at).await;
                     let options = Rc::clone(&self.options);
-                    let (which, purpose) = (self.backoff.address(), self.purpose.clone());
+                    let (which, work) = (self.backoff.address(), self.work.clone());
                     self.state = State::Opening(Box::pin(async move {
                         let connection = Connection::open(&options, which).await?;
-                        set_up(connection, &purpose).await
+                        set_up(connection, &work).await
                     }));
                 }
                 State::Opening(opening) => match opening.await {
@@ -155,13 +173,13 @@ impl Link {
         let state = std::mem::replace(&mut self.state, State::Waiting(Instant::now()));
         self.state = match state {
             State::Open(open) => {
-                let purpose = self.purpose.clone();
+                let work = self.work.clone();
                 State::Opening(Box::pin(async move {
                     let Open { mut connection, channel } = *open;
                     if close {
                         connection.close_channel(channel).await?;
                     }
-                    set_up(connection, &purpose).await
+                    set_up(connection, &work).await
                 }))
             }
             other => other,
@@ -177,8 +195,8 @@ impl Link {
 }
 
 /// Opens the channel. A connection that cannot be set up is closed politely.
-async fn set_up(mut connection: Connection, purpose: &Purpose) -> Result<Open, Error> {
-    match channel(&mut connection, purpose).await {
+async fn set_up(mut connection: Connection, work: &Work) -> Result<Open, Error> {
+    match channel(&mut connection, work).await {
         Ok(channel) => Ok(Open { connection, channel }),
         Err(error) => {
             let _ = connection.close().await;
@@ -187,9 +205,12 @@ async fn set_up(mut connection: Connection, purpose: &Purpose) -> Result<Open, E
     }
 }
 
-async fn channel(connection: &mut Connection, purpose: &Purpose) -> Result<u16, Error> {
-    let channel = connection.open_channel().await?;
-    match purpose {
+async fn channel(connection: &mut Connection, work: &Work) -> Result<u16, Error> {
+    let mut channel = connection.open_channel().await?;
+    if let Some(topology) = &work.topology {
+        channel = topology.declare(connection, channel).await?;
+    }
+    match &work.purpose {
         Purpose::Consume { queue, qos, no_ack, arguments } => {
             consume(connection, channel, queue, *qos, *no_ack, arguments).await?;
         }

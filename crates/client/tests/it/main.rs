@@ -10,3 +10,4 @@ mod handshake;
 mod output;
 mod requests;
 mod secured;
+mod topology;
