@@ -22,7 +22,7 @@ pub(crate) use triggers::Again;
 /// What a section may be.
 const KINDS: [SectionKind; 4] = {
     let [trigger, broker, account] = kinds(Part::Section);
-    [SectionKind { name: DELAYER, part: Part::None }, trigger, broker, account]
+    [SectionKind { name: DELAYER, is_named: true, part: Part::None }, trigger, broker, account]
 };
 
 /// Everything that the broker's file declares beside it, checked.

@@ -117,19 +117,20 @@ impl ConfigError {
     pub(super) fn or_section(self, kinds: &[SectionKind]) -> ConfigError {
         let ConfigError::Unknown { name, origin, nearest: None, page } = self else { return self };
         let first = name.split('_').next().unwrap_or_default();
-        let slip = nearest(first, kinds.iter().map(|kind| kind.name));
+        let near = nearest(first, kinds.iter().map(|kind| kind.name));
+        let slip = kinds.iter().find(|kind| Some(kind.name) == near);
         let variable_of = |kind: &&SectionKind| match &origin {
             Origin::Environment(variable) => {
                 variable.contains(&format!("_{}_", capitals(kind.name)))
             }
             _ => false,
         };
-        match (&origin, kinds.iter().find(variable_of)) {
+        match (&origin, kinds.iter().filter(|kind| kind.is_named).find(variable_of)) {
             (Origin::Environment(variable), Some(kind)) => {
                 ConfigError::NoSection { variable: variable.clone(), kind: kind.name }
             }
             (Origin::File { .. }, _) => {
-                let nearest = slip.map(|kind| format!("a section [{kind}.NAME]"));
+                let nearest = slip.map(|kind| format!("a section {}", kind.head()));
                 ConfigError::Unknown { name, origin, nearest, page }
             }
             _ => ConfigError::Unknown { name, origin, nearest: None, page },

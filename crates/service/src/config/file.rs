@@ -124,6 +124,10 @@ impl Reader<'_> {
             let DeValue::Table(mut inside) = value.into_inner() else {
                 return Err(self.unnamed(kind, key.span().start));
             };
+            if !kind.is_named {
+                sections.extend(self.own(kind, key.span().start, &inside)?);
+                continue;
+            }
             sections.extend(self.part(kind, key.span().start, &mut inside)?);
             for (name, value) in inside.iter() {
                 let at = name.span().start;
@@ -161,11 +165,21 @@ impl Reader<'_> {
         if own.is_empty() && !inside.is_empty() {
             return Ok(None);
         }
+        self.own(kind, at, &own)
+    }
+
+    /// What `[KIND]` itself says, as the kind's part has it.
+    fn own(
+        &mut self,
+        kind: &SectionKind,
+        at: usize,
+        own: &DeTable<'_>,
+    ) -> Result<Option<(usize, Section)>, ConfigError> {
         if kind.part == Part::Daemon {
-            self.table("", &own)?;
+            self.table("", own)?;
             return Ok(None);
         }
-        self.section(kind, "", at, &own).map(Some)
+        self.section(kind, "", at, own).map(Some)
     }
 
     /// One section and its line.
@@ -185,7 +199,8 @@ impl Reader<'_> {
     }
 
     fn unnamed(&self, kind: &SectionKind, at: usize) -> ConfigError {
-        let reason = format!("{0} needs a name: write [{0}.NAME] above its settings", kind.name);
+        let wanted = if kind.is_named { "needs a name" } else { "is one table" };
+        let reason = format!("{} {wanted}: write {} above its settings", kind.name, kind.head());
         self.syntax(at, reason)
     }
 

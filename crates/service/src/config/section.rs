@@ -9,6 +9,9 @@ use super::{Assignment, ConfigError, ENVIRONMENT_PREFIX, Loaded, Origin, Setting
 pub struct SectionKind {
     /// The first part of the name in brackets, such as `delayer`.
     pub name: &'static str,
+    /// Whether there are sections `[KIND.NAME]`. If not, tables in `[KIND]` are the first parts of
+    /// its settings' names.
+    pub is_named: bool,
     /// What keys in `[KIND]` itself are, beside its sections.
     pub part: Part,
 }
@@ -35,6 +38,14 @@ pub struct Section {
     pub origin: Origin,
     /// What it is told, not yet checked.
     pub assignments: Vec<Assignment>,
+}
+
+impl SectionKind {
+    /// How to write one, for people: `[delayer.NAME]`.
+    pub(super) fn head(&self) -> String {
+        let name = if self.is_named { ".NAME" } else { "" };
+        format!("[{}{name}]", self.name)
+    }
 }
 
 impl Section {

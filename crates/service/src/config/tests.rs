@@ -347,7 +347,7 @@ fn durations_have_units_and_print_exactly() {
 }
 
 /// What may stand beside a kennel.
-const KINDS: &[SectionKind] = &[SectionKind { name: "cat", part: Part::None }];
+const KINDS: &[SectionKind] = &[SectionKind { name: "cat", is_named: true, part: Part::None }];
 
 /// Loads a file with sections and variables; gives each as `name@line: option=value…`, or the
 /// refusal.
@@ -493,7 +493,7 @@ fn parts(part: Part, text: &str, variables: &[(&str, &str)]) -> String {
         environment: variables.iter().map(|(k, v)| (k.into(), v.into())).collect(),
         ..Sources::default()
     };
-    let kinds = [SectionKind { name: "dog", part }];
+    let kinds = [SectionKind { name: "dog", is_named: true, part }];
     let shown = |section: &Section| {
         let said = section.assignments.iter().map(|a| format!(" {}={}", a.name, a.values[0]));
         format!("{}{}; ", section.head(), said.collect::<String>())

@@ -26,8 +26,8 @@ pub(super) const TRIGGER: Spelling = Spelling { prefixes: &["LEVERET_TRIGGER_NAM
 /// The sections of a file about triggers; `part` says what keys in `[trigger]` itself are.
 pub const fn kinds(part: Part) -> [SectionKind; 3] {
     [
-        SectionKind { name: "trigger", part },
-        SectionKind { name: "broker", part: Part::None },
-        SectionKind { name: "account", part: Part::None },
+        SectionKind { name: "trigger", is_named: true, part },
+        SectionKind { name: "broker", is_named: true, part: Part::None },
+        SectionKind { name: "account", is_named: true, part: Part::None },
     ]
 }

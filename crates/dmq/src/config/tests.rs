@@ -1,0 +1,1 @@
+//! Settings of a node: what is read, refused, printed and warned of.
