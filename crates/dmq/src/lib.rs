@@ -9,8 +9,11 @@
 #![warn(missing_docs)]
 
 pub mod address;
+pub mod config;
 mod list;
 mod members;
 pub mod desk;
 pub mod message;
+pub mod sip;
+mod resolve;
 mod transport;
