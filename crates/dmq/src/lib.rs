@@ -17,3 +17,4 @@ pub mod message;
 pub mod sip;
 mod resolve;
 mod transport;
+pub mod web;
