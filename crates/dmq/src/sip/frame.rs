@@ -55,7 +55,7 @@ impl Framer {
     ///
     /// # Errors
     /// The stream cannot be cut any further; the same error comes again.
-    pub fn next(&mut self) -> Result<Option<&[u8]>, FrameError> {
+    pub fn take(&mut self) -> Result<Option<&[u8]>, FrameError> {
         let length = match self.length {
             Some(length) => length,
             None => match self.find_length()? {
@@ -69,6 +69,11 @@ impl Framer {
         let message = self.start..self.start + length;
         (self.start, self.searched, self.length) = (message.end, 0, None);
         Ok(Some(&self.buffer[message]))
+    }
+
+    /// Whether a message has begun that is not whole; to be asked when there is no next one.
+    pub fn has_begun(&self) -> bool {
+        self.start < self.buffer.len()
     }
 
     /// The length of the message at the start, once its head is whole.
