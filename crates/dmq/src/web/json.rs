@@ -7,7 +7,8 @@ use service::http::json::set_time;
 use super::health::{sentence, unready};
 use super::metrics::{ANSWER_CLASSES, COUNTERS};
 use crate::desk::{BridgeStatus, Cell, Counters, NodeEvent, NodeStatus, Status, Value as Held};
-use crate::message::{Delivered, Millis, Outcome, Received};
+use crate::message::{Delivered, Millis, Received};
+use crate::outcomes::Outcomes;
 
 /// Times of this process as the shared parts write them; before 1970 there are none.
 pub(super) fn unix(at_ms: Millis) -> service::time::Millis {
@@ -38,26 +39,7 @@ pub(super) fn node(node: &NodeStatus) -> Value {
 
 /// What became of a message at each node, and how many of them took it.
 pub(super) fn outcomes(delivered: &[Delivered]) -> Value {
-    let taken = delivered.iter().filter(|one| one.outcome.is_taken()).count();
-    json!({ "outcomes": delivered.iter().map(outcome).collect::<Value>(), "taken": taken })
-}
-
-fn outcome(delivered: &Delivered) -> Value {
-    let mut object = Map::new();
-    object.insert("node".into(), json!(delivered.node.to_string()));
-    object.insert("outcome".into(), json!(delivered.outcome.word()));
-    object.insert("took_ms".into(), json!(delivered.took_us as f64 / 1e3));
-    match &delivered.outcome {
-        Outcome::Answered { code, reason } => {
-            object.insert("code".into(), json!(code));
-            object.insert("reason".into(), json!(reason));
-        }
-        Outcome::Unreachable(reason) => {
-            object.insert("reason".into(), json!(reason));
-        }
-        Outcome::TimedOut | Outcome::Full | Outcome::Dropped => {}
-    }
-    object.into()
+    json!(Outcomes::of(delivered))
 }
 
 /// A message that arrived, in one line.

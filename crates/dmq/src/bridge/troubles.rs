@@ -1,0 +1,35 @@
+//! What the bridge logs: of each kind of trouble once a second at most, and the same words once a
+//! minute.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The same words are logged again after this time.
+const REPEAT: Duration = Duration::from_secs(60);
+/// Other words about the same kind of trouble are logged again after this time.
+const DISTINCT: Duration = Duration::from_secs(1);
+
+/// When each kind of trouble was logged last, and how.
+#[derive(Debug, Default)]
+pub(super) struct Troubles(HashMap<&'static str, (Instant, String)>);
+
+impl Troubles {
+    /// Logs trouble.
+    pub(super) fn note(&mut self, kind: &'static str, what: &str) {
+        let repeated = self
+            .0
+            .get(kind)
+            .is_some_and(|(at, text)| at.elapsed() < if text == what { REPEAT } else { DISTINCT });
+        if !repeated {
+            tracing::warn!("bridge: {what}");
+            self.0.insert(kind, (Instant::now(), what.to_owned()));
+        }
+    }
+
+    /// It is over: the next is logged at once.
+    pub(super) fn over(&mut self, kind: &'static str) {
+        self.0.remove(kind);
+    }
+}
