@@ -43,13 +43,17 @@ pub enum SendError {
     #[error("{0} is this node itself")]
     Ourselves(NodeUri),
     /// A peer's name is the user part of a SIP URI.
-    #[error("a peer's name is 1 to 64 of A-Z a-z 0-9 - _ . ! ~ * ' ( ) & = + $ , and not the notification channel, but this is {0:?}")]
+    #[error(
+        "a peer's name is 1 to 64 of A-Z a-z 0-9 - _ . ! ~ * ' ( ) & = + $ , and not the notification channel, but this is {0:?}"
+    )]
     BadPeer(String),
     /// A content type is one line of visible text.
     #[error("a content type is at most 255 bytes of visible ASCII, but this is {0:?}")]
     BadContentType(String),
     /// The body is larger than messages may be.
-    #[error("the body has {bytes} bytes, and {bytes_max} are the most (body_bytes_max; over UDP never more than 60000)")]
+    #[error(
+        "the body has {bytes} bytes, and {bytes_max} are the most (body_bytes_max; over UDP never more than 60000)"
+    )]
     TooLarge {
         /// Its size.
         bytes: usize,
@@ -189,7 +193,8 @@ pub struct TableSet {
     pub key: String,
     /// Its value.
     pub value: Value,
-    /// How long it lives, in seconds; `None` for ever.
+    /// How long it lives, in seconds; 0 for ever. `None`: as its table has it, which is for ever
+    /// unless the table has an `autoexpire`.
     pub expire_s: Option<u32>,
 }
 
@@ -200,8 +205,13 @@ pub enum TableError {
     #[error("there is no table {0:?} (htable)")]
     NoTable(String),
     /// A name that Kamailio would not take, or that is too long.
-    #[error("{0:?} cannot be the name of a table or a key: 1 to 255 bytes without control characters")]
+    #[error(
+        "{0:?} cannot be the name of a table or a key: 1 to 255 bytes without control characters"
+    )]
     BadName(String),
+    /// A value that Kamailio would hold as another.
+    #[error("a value is a number from -2147483648 to 2147483647, or a text without U+0000")]
+    BadValue,
     /// There is no room.
     #[error("the tables hold {bytes_max} bytes, which is the limit (htable_bytes_max)")]
     Full {
@@ -382,10 +392,7 @@ impl Node {
     ///
     /// # Errors
     /// The node stops.
-    pub async fn send(
-        &self,
-        message: Outgoing,
-    ) -> Result<Result<Vec<Delivered>, SendError>, Gone> {
+    pub async fn send(&self, message: Outgoing) -> Result<Result<Vec<Delivered>, SendError>, Gone> {
         self.desk.ask(|to| Order::Send(message, to)).await
     }
 

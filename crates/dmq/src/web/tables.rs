@@ -86,7 +86,7 @@ impl From<TableError> for Refusal {
     fn from(error: TableError) -> Refusal {
         let status = match error {
             TableError::NoTable(_) => StatusCode::NOT_FOUND,
-            TableError::BadName(_) => StatusCode::BAD_REQUEST,
+            TableError::BadName(_) | TableError::BadValue => StatusCode::BAD_REQUEST,
             TableError::Full { .. } => StatusCode::INSUFFICIENT_STORAGE,
             TableError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         };
