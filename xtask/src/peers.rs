@@ -25,6 +25,8 @@ const DEBIAN: &[(&str, &str)] = &[
     ("strace", "fault injection of crash"),
     ("iproute2", "loopback in network namespaces"),
     ("libfaketime", "clocks that jump in tests of the delayer"),
+    ("kamailio", "nodes of a bus in tests of the DMQ node"),
+    ("kamailio-tls-modules", "such nodes that speak TLS"),
 ];
 
 /// Python packages from PyPI, exact, so that a run can be repeated.
@@ -69,7 +71,7 @@ pub(crate) fn install() -> Result<()> {
     crates()
 }
 
-/// Installs the servers that tests of the delayer talk to, when they are missing.
+/// Installs the servers that tests of our own crates talk to, when they are missing.
 pub(crate) fn install_servers() -> Result<()> {
     std::fs::create_dir_all(process::peers_dir())?;
     debian()?;

@@ -21,6 +21,7 @@ mod consumers;
 mod declaring;
 mod delayer;
 mod delayer_options;
+mod dmq;
 mod docs;
 mod durability;
 mod handshake;
