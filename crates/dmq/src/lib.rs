@@ -17,4 +17,5 @@ pub mod message;
 pub mod sip;
 mod resolve;
 mod transport;
+pub mod remote;
 pub mod web;

@@ -51,7 +51,7 @@ fn active(status: &Status) -> usize {
 pub(super) fn sentence(status: &Status) -> String {
     let wrong: Vec<String> = unready(status).into_iter().map(|reason| reason.detail).collect();
     if !wrong.is_empty() {
-        return wrong.join("; ");
+        return format!("not ready: {}", wrong.join("; "));
     }
     match others(status).count() {
         0 => "works, and no other node is known yet".into(),

@@ -29,7 +29,7 @@ pub(super) async fn index(State(node): State<Node>) -> Response {
     let title = format_args!("{}: {state}", status.uri);
     let mut html = Html::page(title, format_args!("{HEADING} {}", status.uri), Some("./"));
     html.raw(if well { "<p class=\"state\">" } else { "<p class=\"state wrong\">" });
-    html.text("It ").text(sentence(&status)).raw(".</p>\n");
+    html.raw(if well { "It " } else { "It is " }).text(sentence(&status)).raw(".</p>\n");
     nodes(&mut html, &status);
     about(&mut html, &status);
     events(&mut html, &status);
