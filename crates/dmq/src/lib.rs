@@ -9,13 +9,24 @@
 #![warn(missing_docs)]
 
 pub mod address;
+pub mod ask;
+mod bridge;
+mod bus;
 pub mod config;
+pub mod daemon;
+pub mod desk;
+mod engine;
+pub mod htable;
 mod list;
 mod members;
-pub mod desk;
 pub mod message;
-pub mod sip;
-mod resolve;
-mod transport;
+mod outbox;
+mod outcomes;
 pub mod remote;
+mod resolve;
+pub mod sip;
+pub mod transaction;
+mod transport;
 pub mod web;
+
+pub use daemon::run;

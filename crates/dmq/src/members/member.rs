@@ -1,0 +1,108 @@
+//! What is known of one node.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::NATIVE;
+use crate::address::NodeUri;
+use crate::desk::NodeState;
+use crate::message::Millis;
+
+/// The longest `User-Agent` that is kept, in bytes.
+const AGENT_BYTES_MAX: usize = 80;
+
+/// One node.
+#[derive(Debug)]
+pub(crate) struct Member {
+    pub(crate) state: NodeState,
+    /// A notification address: never forgotten, and told of our joining.
+    pub(crate) configured: bool,
+    /// Where it is; unknown until its name is resolved.
+    pub(crate) ip: Option<IpAddr>,
+    /// What it calls itself.
+    pub(crate) agent: String,
+    /// Whether it is one of ours, which has no trouble with long lists.
+    pub(crate) native: bool,
+    /// When it last spoke.
+    pub(crate) last_seen_ms: Option<Millis>,
+    /// How long its last answer took.
+    pub(crate) round_trip: Option<Duration>,
+    /// Notifications in a row without an answer.
+    pub(crate) fails: u32,
+    /// Whether a notification is under way.
+    pub(super) probing: bool,
+    /// When the next one is due.
+    pub(super) next: Duration,
+    /// When a dead one is forgotten.
+    pub(super) forget_at: Option<Duration>,
+    /// The nodes of the last list that it sent.
+    pub(super) listed: Option<Vec<NodeUri>>,
+    /// Whether it was told that we joined.
+    pub(super) joined: bool,
+    /// Whether it has had our line; one of ours keeps it.
+    pub(super) told: bool,
+    /// Whether it may be told our line now.
+    pub(super) cleared: bool,
+    /// Whether it has been looked at twice, as there is little room.
+    pub(super) waited: bool,
+    /// Whether it has been said that it has no room.
+    pub(super) refused: bool,
+    /// Whether the last look was not answered.
+    pub(super) looked_in_vain: bool,
+    /// Whether others are to be told when it answers.
+    pub(super) announce: bool,
+    /// Whether its list had nobody but itself when we first saw it.
+    pub(super) alone: bool,
+}
+
+impl Member {
+    /// One that has just been heard of.
+    pub(super) fn new(ip: Option<IpAddr>, now: Duration) -> Member {
+        Member {
+            state: NodeState::Pending,
+            configured: false,
+            ip,
+            agent: String::new(),
+            native: false,
+            last_seen_ms: None,
+            round_trip: None,
+            fails: 0,
+            probing: false,
+            next: now,
+            forget_at: None,
+            listed: None,
+            joined: false,
+            told: false,
+            cleared: false,
+            waited: false,
+            refused: false,
+            looked_in_vain: false,
+            announce: false,
+            alone: false,
+        }
+    }
+
+    /// It has spoken.
+    pub(super) fn heard(&mut self, agent: &str, wall_ms: Millis) {
+        self.last_seen_ms = Some(wall_ms);
+        if self.agent != agent && !agent.is_empty() {
+            let end = agent.floor_char_boundary(AGENT_BYTES_MAX.min(agent.len()));
+            self.agent = agent[..end].to_owned();
+            self.native = agent.starts_with(NATIVE);
+        }
+    }
+
+    /// Whether it knows `me`, as far as can be told. The lists of our kind do not name everybody.
+    pub(super) fn lists(&self, me: &NodeUri) -> bool {
+        self.native && self.told || self.listed.as_ref().is_some_and(|listed| listed.contains(me))
+    }
+
+    /// What was known of its list and of its kind is void: it may come back as another.
+    pub(super) fn lose_touch(&mut self) {
+        self.listed = None;
+        self.joined = false;
+        self.told = false;
+        self.native = false;
+        self.agent.clear();
+    }
+}
