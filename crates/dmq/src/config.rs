@@ -20,7 +20,7 @@ use service::log::{Format, Level};
 
 use crate::address::{NodeUri, Transport};
 
-pub use sources::{SPELLING, alone, kind};
+pub use sources::{KIND, alone, kind};
 pub use value::{Brokers, Network, NotificationAddress, ServerSocket, Switch};
 pub use warnings::warnings;
 
@@ -209,7 +209,7 @@ impl DmqConfig {
 /// Every setting of a node.
 pub const DMQ: Settings<DmqConfig> = Settings {
     command: "leveret dmq",
-    spelling: &SPELLING,
+    spelling: &sources::SPELLING,
     table: table::TABLE,
     check: check::check,
 };

@@ -1,11 +1,12 @@
 //! What runs beside the broker, in its process: a delayer for each section `[delayer.NAME]` of the
-//! file, and the triggers of sections `[trigger.NAME]`, on threads of their own and connected like
-//! any other client.
+//! file, the triggers of sections `[trigger.NAME]`, and the node of a DMQ bus of `[dmq]`, on threads
+//! of their own and connected like any other client.
 //!
 //! They start when the broker is ready and end before it does: at a stop they may still publish.
 //! One that cannot go on stops the whole process.
 
 mod delayer;
+mod node;
 mod run;
 mod triggers;
 
@@ -14,21 +15,29 @@ use service::config::{ConfigError, Loaded, Part, SectionKind, Sources};
 use trigger::config::{Home, Sections, kinds};
 
 use self::delayer::{DELAYER, Delayer};
+use self::node::Node;
 use self::triggers::Triggers;
 
 pub(crate) use run::run;
 pub(crate) use triggers::Again;
 
 /// What a section may be.
-const KINDS: [SectionKind; 4] = {
+const KINDS: [SectionKind; 5] = {
     let [trigger, broker, account] = kinds(Part::Section);
-    [SectionKind { name: DELAYER, is_named: true, part: Part::None }, trigger, broker, account]
+    [
+        SectionKind { name: DELAYER, is_named: true, part: Part::None },
+        trigger,
+        broker,
+        account,
+        dmq::config::kind(Part::Section),
+    ]
 };
 
 /// Everything that the broker's file declares beside it, checked.
 pub(crate) struct Beside {
     delayers: Vec<Delayer>,
     triggers: Option<Triggers>,
+    node: Option<Node>,
 }
 
 /// The broker's settings, and what runs beside it.
@@ -36,7 +45,8 @@ pub(crate) fn read(sources: &Sources) -> Result<(Loaded<ServeConfig>, Beside), C
     let broker = SETTINGS.load_with(sources, &KINDS)?;
     let delayers = delayer::read(&broker)?;
     let triggers = triggers::read(&broker, sources)?;
-    Ok((broker, Beside { delayers, triggers }))
+    let node = node::read(&broker)?;
+    Ok((broker, Beside { delayers, triggers, node }))
 }
 
 /// The triggers that the file declares, and the broker beside them, to be looked at.
@@ -53,11 +63,13 @@ impl Beside {
     /// The sections as a part of the file.
     pub(crate) fn print(&self) -> String {
         let delayers = self.delayers.iter().map(Delayer::print);
-        delayers.chain(self.triggers.iter().map(Triggers::print)).collect()
+        let triggers = self.triggers.iter().map(Triggers::print);
+        delayers.chain(triggers).chain(self.node.iter().map(Node::print)).collect()
     }
 
     /// Logs what may not be meant. Triggers do that themselves.
     pub(crate) fn warn(&self) {
         self.delayers.iter().for_each(Delayer::warn);
+        self.node.iter().for_each(Node::warn);
     }
 }

@@ -1,5 +1,7 @@
 //! The command line: which part to run, and the flags of its settings.
 
+mod body;
+mod dmq;
 mod trigger;
 
 use std::ffi::OsString;
@@ -10,6 +12,8 @@ use delayer::config::OPTIONS;
 use server::config::SETTINGS;
 use service::config::{Assignment, ConfigError};
 
+pub(crate) use self::body::Body;
+pub(crate) use self::dmq::{Action as DmqAction, Question, What};
 pub(crate) use trigger::{Action, Looked};
 
 /// What the command line asks for.
@@ -20,6 +24,10 @@ pub(crate) enum Command {
     Delayer(Given),
     /// Run triggers alone, or look at them.
     Trigger(Given, Action),
+    /// Run a node of a DMQ bus alone, or look at its settings.
+    Dmq(Given, DmqAction),
+    /// Ask a node that runs.
+    AskDmq(Question),
 }
 
 /// What the command line gives to the part that it runs.
@@ -71,6 +79,7 @@ pub(crate) fn read(arguments: impl Iterator<Item = OsString>) -> Result<Command,
     Ok(match name {
         "delayer" => Command::Delayer(given(LEVERET, matches, OPTIONS.flags(matches))),
         "trigger" => trigger::read(matches),
+        "dmq" => self::dmq::read(matches)?,
         _ => Command::Serve(given(LEVERET, matches, SETTINGS.flags(matches))),
     })
 }
@@ -117,6 +126,7 @@ fn root() -> Clap {
                 .override_usage("leveret delayer [OPTIONS]"),
         )
         .subcommand(trigger::command())
+        .subcommand(self::dmq::command())
         .after_help(EXAMPLES)
 }
 
@@ -171,15 +181,17 @@ Examples:
       holds the messages of a queue until they are due, for this or another broker
   leveret trigger --config trigger.toml
       calls an HTTP endpoint or runs a command for every message of a queue
+  leveret dmq --config dmq.toml
+      joins the DMQ bus of Kamailio nodes, and bridges it to queues
 
-`leveret serve --help`, `leveret delayer --help` and `leveret trigger --help` list every setting.
+`--help` behind `leveret serve`, `delayer`, `trigger` or `dmq` lists every setting.
 Stop any of them with SIGTERM or Ctrl-C.";
 
 const SETTINGS_HELP: &str = "\
 Each setting has one name everywhere: --data-dir here, LEVERET_DATA_DIR in the environment,
 data_dir in leveret.toml. A flag wins over the environment, that over conf.d/*.toml, that over
 leveret.toml. A section [delayer.NAME] or [trigger.NAME] of the file runs a delayer or a trigger
-beside the broker.
+beside the broker, and [dmq] a node of a DMQ bus.
 
 Exit codes: 0 stopped cleanly, 3 runs of triggers were aborted, 64 wrong command line, 65 damaged
 data, 69 address not available, 74 input/output error, 75 data directory in use, 78 wrong setting,

@@ -4,6 +4,7 @@
 mod alone;
 mod beside;
 mod command;
+mod node;
 mod serve;
 mod triggers;
 
@@ -42,6 +43,8 @@ fn main() -> ExitCode {
         }
         Ok(Command::Delayer(given)) => alone::run(given),
         Ok(Command::Trigger(given, action)) => triggers::run(given, action),
+        Ok(Command::Dmq(given, action)) => node::run(given, action),
+        Ok(Command::AskDmq(question)) => return node::ask(question),
         Err(Answer::Clap(answer)) => {
             // Help and version go to stdout and are no failure.
             let _ = answer.print();

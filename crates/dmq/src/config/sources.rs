@@ -6,7 +6,7 @@ use super::{DMQ, DmqConfig};
 
 /// What settings are called outside: `LEVERET_DMQ_PING_INTERVAL`, and `ping_interval` in
 /// `dmq.toml`.
-pub const SPELLING: Spelling = Spelling {
+pub(super) const SPELLING: Spelling = Spelling {
     prefixes: &["LEVERET_DMQ_"],
     optional: &[],
     loose: false,
@@ -17,9 +17,12 @@ pub const SPELLING: Spelling = Spelling {
     page: "docs/dmq-options.md",
 };
 
+/// The table of a file that holds them, if they do not stand at its top.
+pub const KIND: &str = "dmq";
+
 /// `[dmq]` of a file; `part` says whose settings they are.
 pub const fn kind(part: Part) -> SectionKind {
-    SectionKind { name: "dmq", is_named: false, part }
+    SectionKind { name: KIND, is_named: false, part }
 }
 
 /// The settings of a node that runs alone; in its file they stand at the top or in `[dmq]`.

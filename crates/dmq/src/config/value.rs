@@ -1,8 +1,8 @@
 //! The types of a node's own settings, and how each reads and prints itself.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use client::address::Address;
+use client::address::{Address, Password};
 use ipnet::IpNet;
 use service::config::{Elsewhere, Field, Scalar, Shape, quoted};
 use service::listen::HostPort;
@@ -69,12 +69,12 @@ impl Network {
     /// Networks that cannot be reached from outside: loopback, RFC 1918 and RFC 4193.
     pub fn private() -> Vec<Network> {
         const PRIVATE: [(IpAddr, u8); 6] = [
-            (IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 0)), 8),
-            (IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 0)), 8),
-            (IpAddr::V4(std::net::Ipv4Addr::new(172, 16, 0, 0)), 12),
-            (IpAddr::V4(std::net::Ipv4Addr::new(192, 168, 0, 0)), 16),
-            (IpAddr::V6(std::net::Ipv6Addr::LOCALHOST), 128),
-            (IpAddr::V6(std::net::Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0)), 7),
+            (IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), 8),
+            (IpAddr::V4(Ipv4Addr::new(10, 0, 0, 0)), 8),
+            (IpAddr::V4(Ipv4Addr::new(172, 16, 0, 0)), 12),
+            (IpAddr::V4(Ipv4Addr::new(192, 168, 0, 0)), 16),
+            (IpAddr::V6(Ipv6Addr::LOCALHOST), 128),
+            (IpAddr::V6(Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0)), 7),
         ];
         PRIVATE.map(|(ip, length)| Network(IpNet::new_assert(ip, length))).to_vec()
     }
@@ -126,6 +126,27 @@ impl Scalar for ServerSocket {
 /// passwords are not shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Brokers(pub Vec<Address>);
+
+impl Brokers {
+    /// A broker on this machine, without TLS.
+    pub fn local(port: u16, user: &str, password: &str, vhost: &str) -> Brokers {
+        Brokers(vec![Address {
+            host: "127.0.0.1".into(),
+            port,
+            user: user.to_owned(),
+            password: Password(password.to_owned()),
+            vhost: vhost.to_owned(),
+            ..Address::default()
+        }])
+    }
+
+    /// Moves the first of them to one of the listeners of this machine.
+    pub fn move_to(&mut self, listeners: &[SocketAddr]) {
+        if let Some(first) = self.0.first_mut() {
+            first.move_to(listeners);
+        }
+    }
+}
 
 impl Default for Brokers {
     fn default() -> Self {

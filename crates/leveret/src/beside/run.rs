@@ -52,6 +52,9 @@ fn parts(beside: Beside, again: Again) -> Vec<Part> {
         Part::new(name, |addresses, shutdown| delayer.run(addresses, shutdown))
     };
     let mut parts: Vec<Part> = beside.delayers.into_iter().map(of_delayer).collect();
+    if let Some(node) = beside.node {
+        parts.push(Part::new("dmq".into(), |addresses, shutdown| node.run(addresses, shutdown)));
+    }
     if let Some(triggers) = beside.triggers {
         let run = |addresses: &[SocketAddr], shutdown: &Shutdown| {
             triggers.run(again, addresses, shutdown)

@@ -101,6 +101,13 @@ fn read_again(
     if !same {
         tracing::warn!("delayers changed: restart the broker for what is not about triggers");
     }
+    let same = match (super::node::read(running)?, &beside.node) {
+        (Some(old), Some(new)) => !old.differs(new),
+        (old, new) => old.is_none() && new.is_none(),
+    };
+    if !same {
+        tracing::warn!("[dmq] changed: restart the broker for what is not about triggers");
+    }
     match beside.triggers {
         Some(triggers) => triggers.sections.resolve(Some(home)),
         None => Ok(Set {

@@ -1,13 +1,12 @@
 //! The command line of `leveret trigger`.
 
-use std::io::Read;
 use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command as Clap, value_parser};
 use trigger::config::TRIGGERS;
 use trigger::trial::Sample;
 
-use super::{Command, LEVERET, configured, given};
+use super::{Body, Command, LEVERET, configured, given};
 
 /// What is done with triggers.
 pub(crate) enum Action {
@@ -42,29 +41,6 @@ pub(crate) enum Looked {
         /// Where that is.
         body: Body,
     },
-}
-
-/// Where the body of a made-up message is.
-pub(crate) enum Body {
-    /// On the command line.
-    Text(String),
-    /// In a file, or `-` for standard input.
-    File(PathBuf),
-}
-
-impl Body {
-    /// The bytes, or why there are none.
-    pub(crate) fn read(self) -> Result<Vec<u8>, String> {
-        let (read, name) = match self {
-            Body::Text(text) => return Ok(text.into_bytes()),
-            Body::File(file) if file.as_os_str() == "-" => {
-                let mut body = Vec::new();
-                (std::io::stdin().read_to_end(&mut body).map(|_| body), "standard input".into())
-            }
-            Body::File(file) => (std::fs::read(&file), file.display().to_string()),
-        };
-        read.map_err(|error| format!("cannot read the body from {name}: {error}"))
-    }
 }
 
 /// What the matches of `leveret trigger` ask for.

@@ -1,0 +1,1 @@
+//! Questions become the requests that the API takes.
