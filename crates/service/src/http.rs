@@ -21,7 +21,8 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::metrics::{CONTENT_TYPE, Text};
@@ -29,6 +30,9 @@ use limits::Limited;
 
 /// Questions that wait for the daemon; more scrapes than this at a time wait outside.
 const ASKS_MAX: usize = 4;
+
+/// How long answers that are under way may take when the server ends.
+const END_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A daemon that has not answered by then does not work.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -60,7 +64,8 @@ pub struct Reason {
     pub detail: String,
 }
 
-/// A running server. Dropping it ends the server and its thread.
+/// A running server. Dropping it ends the server and its thread, at the latest a second after; what
+/// is being answered then arrives whole.
 #[derive(Debug)]
 pub struct Http {
     /// Where it listens, with real ports.
@@ -101,12 +106,20 @@ pub fn serve(listeners: Vec<TcpListener>, router: Router) -> io::Result<Http> {
     }
     let thread = thread::Builder::new().name("http".into()).spawn(move || {
         runtime.block_on(async move {
+            let (ends, ended) = watch::channel(());
+            let mut servers = JoinSet::new();
             for listener in served {
-                tokio::spawn(axum::serve(listener, router.clone()).into_future());
+                let mut ended = ended.clone();
+                // An error is the sign: the sender is gone.
+                let end = async move { drop(ended.changed().await) };
+                let server = axum::serve(listener, router.clone()).with_graceful_shutdown(end);
+                servers.spawn(server.into_future());
             }
             drop(router);
-            // An error is the sign as well: the handle was dropped.
+            // Here as well: the handle was dropped.
             let _ = stopped.await;
+            drop(ends);
+            let _ = timeout(END_TIMEOUT, servers.join_all()).await;
         });
     })?;
     Ok(Http { addresses, stop: Some(stop), thread: Some(thread) })

@@ -3,6 +3,8 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use axum::routing::get as get_route;
+
 use super::*;
 use crate::config::Scalar;
 use crate::listen::{HostPort, bind};
@@ -84,4 +86,43 @@ fn dropping_the_handle_frees_the_port() {
     let address = http.addresses[0];
     drop(http);
     assert!(TcpStream::connect(address).is_err());
+}
+
+/// The answer to `GET /` of a server that is dropped while it waits; `finish` lets it go on.
+fn dropped_while_waiting(finish: bool) -> String {
+    let (begun, waits) = std::sync::mpsc::channel();
+    let go = std::sync::Arc::new(tokio::sync::Notify::new());
+    let going = go.clone();
+    let route = get_route(move || {
+        begun.send(()).unwrap();
+        let going = going.clone();
+        async move {
+            going.notified().await;
+            "whole"
+        }
+    });
+    let listeners = bind("metrics", &[HostPort::parse("127.0.0.1:0").unwrap()]).unwrap();
+    let http = super::serve(listeners, Router::new().route("/", route)).unwrap();
+    let mut stream = TcpStream::connect(http.addresses[0]).unwrap();
+    write!(stream, "GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    waits.recv().unwrap();
+    let dropping = thread::spawn(move || drop(http));
+    if finish {
+        go.notify_one();
+    }
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer);
+    dropping.join().unwrap();
+    answer
+}
+
+#[test]
+fn what_is_being_answered_arrives_whole_when_the_server_ends() {
+    let answer = dropped_while_waiting(true);
+    assert!(answer.ends_with("\r\n\r\nwhole"), "{answer}");
+}
+
+#[test]
+fn an_answer_that_does_not_come_does_not_keep_the_server() {
+    assert_eq!(dropped_while_waiting(false), "");
 }
