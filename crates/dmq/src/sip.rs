@@ -10,6 +10,8 @@ pub mod headers;
 pub mod parse;
 #[cfg(test)]
 pub(crate) mod samples;
+#[cfg(test)]
+mod tests;
 pub mod via;
 pub mod write;
 

@@ -4,6 +4,9 @@
 //! No sockets, no clock, no randomness: what is sent is the caller's, `now` is the time since the
 //! node started, seeds are given.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;

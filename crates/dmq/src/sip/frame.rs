@@ -1,5 +1,8 @@
 //! Cuts a stream into messages (RFC 3261 18.3).
 
+#[cfg(test)]
+mod tests;
+
 use super::grammar::decimal;
 use super::headers::{Name, split_line};
 use super::parse::{HEAD_BYTES_MAX, Lines, body_start};

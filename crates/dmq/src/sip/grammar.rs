@@ -1,5 +1,8 @@
 //! Pieces of RFC 3261's grammar (section 25.1) that several headers share.
 
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 use std::str::FromStr;
 

@@ -1,5 +1,8 @@
 //! Reads a message: the first line, the headers, and how much of the rest is the body.
 
+#[cfg(test)]
+mod tests;
+
 use super::grammar::{BLANKS, decimal, is_token};
 use super::headers::{HEADERS_MAX, Headers, Name};
 use super::{Message, Request, Response};
@@ -121,8 +124,8 @@ impl<'a> FirstLine<'a> {
         if is_version(start) {
             let (code, reason) = rest.split_once(' ').unwrap_or((rest, ""));
             return match decimal(code) {
-                Some(code @ 100..=699) if !line.contains('\n') => {
-                    Ok(FirstLine::Response { code, reason })
+                Some(status @ 100..=699) if code.len() == 3 && !line.contains('\n') => {
+                    Ok(FirstLine::Response { code: status, reason })
                 }
                 _ => Err(ParseError::FirstLine),
             };

@@ -1,5 +1,8 @@
 //! The Via: who sent a packet, and how the reply finds back to him.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::net::{Ipv6Addr, SocketAddr};
 

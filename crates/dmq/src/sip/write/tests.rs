@@ -85,6 +85,87 @@ fn requests_are_replicated_as_kamailio_does() {
         });
         assert_eq!(copied, renamed(&theirs));
     }
-    let refused = replicate(&packet("16.02.raw"), &ours, Transport::Udp, "b", &mut Vec::new());
-    assert_eq!(refused, Err(ParseError::Response));
+}
+
+/// A request with these Vias, To and body, its lines ended in this way.
+fn asked(vias: &str, to: &str, line_end: &str) -> Vec<u8> {
+    let text = format!(
+        "KDMQ sip:peer@10.0.0.1 SIP/2.0\n{vias}\nTo: {to}\nf: <sip:peer@10.0.0.2>;tag=a\n\
+         CSeq: 10 KDMQ\nCall-ID: c\n\n"
+    );
+    text.replace('\n', line_end).into_bytes()
+}
+
+#[test]
+fn a_reply_takes_its_way_and_its_parties_from_the_request() {
+    let vias = "v: SIP/2.0/UDP a;branch=b;rport;x=y , SIP/2.0/UDP b\nVia: SIP/2.0/TCP\n c;branch=d";
+    let packet = asked(vias, "\"To; you\" <sip:peer@10.0.0.1;tag=no>", "\n");
+    let reply = Reply {
+        code: 405,
+        reason: "one\r\nline\0",
+        tag: "ours",
+        allow: "KDMQ, OPTIONS",
+        content_type: "text/plain",
+        body: b"body",
+    };
+    assert_eq!(
+        text(|out| reply.write(&request(&packet), address("10.0.0.2:4000"), out)),
+        format!(
+            "SIP/2.0 405 one  line \r\n\
+             Via: SIP/2.0/UDP a;branch=b;rport=4000;x=y;received=10.0.0.2 , SIP/2.0/UDP b\r\n\
+             Via: SIP/2.0/TCP c;branch=d\r\n\
+             To: \"To; you\" <sip:peer@10.0.0.1;tag=no>;tag=ours\r\n\
+             From: <sip:peer@10.0.0.2>;tag=a\r\n\
+             CSeq: 10 KDMQ\r\n\
+             Call-ID: c\r\n\
+             Allow: KDMQ, OPTIONS\r\n\
+             Content-Type: text/plain\r\n\
+             Server: {AGENT}\r\n\
+             Content-Length: 4\r\n\
+             \r\n\
+             body"
+        )
+    );
+}
+
+#[test]
+fn a_tag_that_is_there_is_kept() {
+    let reply = Reply { code: 200, reason: "OK", tag: "ours", ..Reply::default() };
+    for (to, wanted) in [
+        ("sip:a@b", "sip:a@b;tag=ours"),
+        ("<sip:a@b>", "<sip:a@b>;tag=ours"),
+        ("<sip:a@b>;tag=theirs", "<sip:a@b>;tag=theirs"),
+        ("sip:a@b;x=\";tag=\" ; TAG = theirs", "sip:a@b;x=\";tag=\" ; TAG = theirs"),
+    ] {
+        let packet = asked("Via: SIP/2.0/UDP h;branch=b", to, "\r\n");
+        let text = text(|out| reply.write(&request(&packet), address("10.0.0.2:4000"), out));
+        assert!(text.contains(&format!("\r\nTo: {wanted}\r\n")), "{text}");
+    }
+}
+
+#[test]
+fn a_replicated_request_can_go_over_a_stream() {
+    let ours: NodeUri = "sip:[2001:db8::1]:5060".parse().expect("a node");
+    let original = [&b"\r\n"[..], &asked("v: SIP/2.0/UDP h", "<sip:a@b>", "\n"), b"hi"].concat();
+    assert_eq!(
+        text(|out| {
+            replicate(&original, &ours, Transport::Tcp, "z9hG4bKx", out).expect("a request");
+        }),
+        "KDMQ sip:peer@10.0.0.1 SIP/2.0\n\
+         Via: SIP/2.0/TCP [2001:db8::1];branch=z9hG4bKx\r\n\
+         Content-Length: 2\r\n\
+         v: SIP/2.0/UDP h\nTo: <sip:a@b>\nf: <sip:peer@10.0.0.2>;tag=a\nCSeq: 10 KDMQ\n\
+         Call-ID: c\n\nhi"
+    );
+    let mut out = Vec::new();
+    let mut refused = |packet: &[u8]| {
+        let refused = replicate(packet, &ours, Transport::Udp, "b", &mut out);
+        assert!(out.is_empty());
+        refused.expect_err("it is wrong").to_string()
+    };
+    assert_eq!(refused(b"hello"), "no empty line ends the headers");
+    assert_eq!(refused(&packet("16.02.raw")), "this is a response and no request");
+    let faulty = asked("v: SIP/2.0/UDP h", "nobody", "\n");
+    assert_eq!(refused(&faulty), "the To cannot be understood");
+    assert_eq!(refused(&asked("X: y", "<sip:a@b>", "\n")), "there is no Via");
 }

@@ -1,0 +1,4 @@
+//! Properties of reading and writing together, and what another SIP library reads.
+
+mod oracle;
+mod wild;
