@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use crate::config::ANY;
-use crate::desk::{SubscribeError, Subscription};
+use crate::desk::{SubscribeError, Subscription, is_peer_name};
 use crate::message::Received;
 
 /// Streams that may be open at a time.
@@ -59,6 +59,9 @@ impl Peers {
 
     /// Takes a listener. Its peer is known as long as it listens.
     pub(crate) fn subscribe(&mut self, subscription: Subscription) -> Result<(), SubscribeError> {
+        if let Some(peer) = subscription.peer.as_ref().filter(|peer| !is_peer_name(peer)) {
+            return Err(SubscribeError::BadPeer(peer.clone()));
+        }
         self.subscriptions.retain(|one| !one.to.is_closed());
         if self.subscriptions.len() >= SUBSCRIPTIONS_MAX {
             return Err(SubscribeError::TooMany(SUBSCRIPTIONS_MAX));
