@@ -108,7 +108,11 @@ pub(crate) fn is_refusal(error: &std::io::Error) -> bool {
     matches!(inner, Some(rustls::Error::AlertReceived(_)))
 }
 
-fn roots(ca: Option<&Path>) -> Result<RootCertStore, String> {
+/// The authorities in a file, or the system's; reads the file now.
+///
+/// # Errors
+/// Which file is wrong, and how.
+pub fn roots(ca: Option<&Path>) -> Result<RootCertStore, String> {
     let system = || SYSTEM.iter().map(Path::new).find(|path| path.exists());
     let path = ca.or_else(system).ok_or(
         "the system has no file of authorities; install ca-certificates or set the file with the \

@@ -1,8 +1,11 @@
 //! The sockets of a node: datagrams and connections in, packets out. It knows where a SIP message
 //! begins and ends, and nothing of what it says; it never waits for anybody to read.
 
+mod connection;
+mod stream;
 #[cfg(test)]
 mod tests;
+pub(crate) mod tls;
 mod udp;
 
 use std::future::poll_fn;
@@ -11,8 +14,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Poll;
 
+use socket2::{Domain, Socket, Type};
+use tokio::net::TcpListener;
+
 use crate::address::Transport;
+use stream::Streams;
+use tls::{Tls, TlsPlan};
 use udp::Datagrams;
+
+/// Connections that the kernel keeps until they are accepted.
+const BACKLOG: i32 = 512;
 
 /// A connection of this process; the number is never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -53,23 +64,34 @@ pub(crate) enum Route {
 /// What sockets there are to be.
 #[derive(Clone, Debug)]
 pub(crate) struct SocketPlan {
-    /// What the node's URI says. A TCP node listens for datagrams too, on the same port.
+    /// What the node's URI says. A TCP node listens for datagrams too, on the same port. Connections
+    /// to other nodes are made by TCP in any case, and by TLS when there are certificates.
     pub transport: Transport,
     /// Where to listen: at most one address of IPv4 and one of IPv6. Port 0 lets the system choose.
+    /// Connections are made from the same address.
     pub addresses: Vec<SocketAddr>,
+    /// The largest message on a connection, with its headers, in bytes.
+    pub message_bytes_max: usize,
+    /// Certificates.
+    pub tls: TlsPlan,
 }
 
 /// Why a node cannot listen.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// The system refuses it.
-    #[error("cannot receive datagrams on {address}: {source}; {}", advice(.source))]
-    Datagrams {
+    #[error("cannot listen on {address} by {}: {source}; {}", .transport.token(), advice(.source))]
+    Refused {
+        /// How.
+        transport: Transport,
         /// Where.
         address: SocketAddr,
-        /// Its answer.
+        /// The system's answer.
         source: io::Error,
     },
+    /// Certificates are missing or wrong.
+    #[error("no TLS: {0}")]
+    Tls(String),
 }
 
 fn advice(error: &io::Error) -> &'static str {
@@ -96,61 +118,88 @@ pub(crate) struct SocketCounts {
 #[derive(Debug)]
 pub(crate) struct Sockets {
     datagrams: Vec<Datagrams>,
-    counts: SocketCounts,
+    streams: Streams,
+    /// Packets that were not sent.
+    unsent: u64,
     /// The datagram that is being looked at.
     buffer: Box<[u8]>,
 }
 
 impl Sockets {
-    /// Listens as planned. Needs a tokio runtime.
+    /// Listens as planned. Needs a tokio `LocalSet`, in which each connection is a task.
     ///
     /// # Errors
-    /// The system refuses an address.
+    /// The system refuses an address, or certificates are wrong.
     pub(crate) fn bind(plan: &SocketPlan) -> Result<Sockets, BindError> {
-        let datagrams = plan.addresses.iter().map(|&address| {
-            Datagrams::bind(address).map_err(|source| BindError::Datagrams { address, source })
-        });
+        let (mut datagrams, mut listeners) = (Vec::new(), Vec::new());
+        for &address in &plan.addresses {
+            let refused =
+                |transport| move |source| BindError::Refused { transport, address, source };
+            match plan.transport {
+                Transport::Udp => {
+                    datagrams.push(Datagrams::bind(address).map_err(refused(Transport::Udp))?);
+                }
+                Transport::Tls => {
+                    let (listener, real) = listen(address).map_err(refused(Transport::Tls))?;
+                    listeners.push((Transport::Tls, real, listener));
+                }
+                Transport::Tcp => {
+                    let (listener, socket) = listen_both(address)
+                        .map_err(|(transport, source)| refused(transport)(source))?;
+                    listeners.push((Transport::Tcp, socket.address, listener));
+                    datagrams.push(socket);
+                }
+            }
+        }
+        let tls = Tls::new(&plan.tls, plan.transport == Transport::Tls).map_err(BindError::Tls)?;
         Ok(Sockets {
-            datagrams: datagrams.collect::<Result<_, _>>()?,
-            counts: SocketCounts::default(),
+            datagrams,
+            streams: Streams::new(listeners, tls, plan.message_bytes_max),
+            unsent: 0,
             buffer: vec![0; udp::BUFFER_BYTES].into(),
         })
     }
 
     /// Where it listens, with the real ports.
     pub(crate) fn addresses(&self) -> Vec<(Transport, SocketAddr)> {
-        self.datagrams.iter().map(|socket| (Transport::Udp, socket.address)).collect()
+        let datagrams = self.datagrams.iter().map(|socket| (Transport::Udp, socket.address));
+        self.streams.addresses.iter().copied().chain(datagrams).collect()
     }
 
     /// What was counted.
     pub(crate) fn counts(&self) -> SocketCounts {
-        self.counts
+        SocketCounts { connections: self.streams.opened, unsent: self.unsent }
     }
 
     /// Waits until there is something to [`Sockets::read`]; nothing is lost when the future is
     /// dropped.
     pub(crate) async fn ready(&mut self) {
         poll_fn(|context| {
-            let mut sockets = self.datagrams.iter();
-            match sockets.any(|socket| socket.poll_ready(context).is_ready()) {
-                true => Poll::Ready(()),
-                false => Poll::Pending,
+            // All are asked: each has to know whom to wake.
+            let mut is_ready = self.streams.poll_ready(context).is_ready();
+            for socket in &self.datagrams {
+                is_ready |= socket.poll_ready(context).is_ready();
             }
+            if is_ready { Poll::Ready(()) } else { Poll::Pending }
         })
         .await
     }
 
-    /// Gives what has arrived to `take`, at most so many packets, and routes on which no answer can
-    /// come any more to `failed`, each once and with the reason. Does not wait.
+    /// Gives what has arrived to `take`, at most so many packets, and ways of [`Route::Stream`] on
+    /// which no answer can come any more to `failed`, each once and with the reason; a later packet
+    /// makes a new connection. Does not wait.
     pub(crate) fn read(
         &mut self,
         packets_max: usize,
         take: &mut dyn FnMut(&Source, &[u8]),
-        _failed: &mut dyn FnMut(&Route, String),
+        failed: &mut dyn FnMut(&Route, String),
     ) {
-        let mut left = packets_max;
+        // Each gets its share, and what those before it did not need.
+        let (mut left, mut sharing) = (packets_max, 1 + self.datagrams.len());
+        left -= self.streams.read(left.div_ceil(sharing), take, failed);
         for socket in &self.datagrams {
-            left -= socket.read(left, &mut self.buffer, take);
+            sharing -= 1;
+            left -= socket.read(left.div_ceil(sharing), &mut self.buffer, take);
         }
     }
 
@@ -162,9 +211,13 @@ impl Sockets {
     pub(crate) fn send(&mut self, route: &Route, packet: &Arc<[u8]>) -> Result<(), String> {
         let sent = match route {
             Route::Udp(to) => self.send_datagram(*to, packet),
-            Route::Flow(_) | Route::Stream { .. } => Err("no connections here".into()),
+            Route::Flow(_) => self.streams.send(route, None, packet),
+            Route::Stream { address, .. } => {
+                let from = self.source(*address);
+                self.streams.send(route, from, packet)
+            }
         };
-        self.counts.unsent += u64::from(sent.is_err());
+        self.unsent += u64::from(sent.is_err());
         sent
     }
 
@@ -175,11 +228,57 @@ impl Sockets {
         };
         match socket.send(to, packet) {
             Ok(true) => {}
-            Ok(false) => self.counts.unsent += 1,
+            Ok(false) => self.unsent += 1,
             Err(error) => {
                 return Err(format!("cannot send {} bytes to {to}: {error}", packet.len()));
             }
         }
         Ok(())
+    }
+
+    /// Our address for a connection, with any port: nodes know each other by it
+    /// (`dmq_is_from_node`).
+    fn source(&self, to: SocketAddr) -> Option<SocketAddr> {
+        let mut ours = self.addresses().into_iter().map(|(_, address)| address);
+        ours.find(|ours| ours.is_ipv4() == to.is_ipv4() && !ours.ip().is_unspecified())
+            .map(|ours| SocketAddr::new(ours.ip(), 0))
+    }
+}
+
+/// A socket that is bound and does not block.
+fn open(kind: Type, address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), kind, None)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    if kind == Type::STREAM {
+        // A port is free although connections of an earlier process still end on it.
+        socket.set_reuse_address(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+/// Listens; with the real address.
+fn listen(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    let socket = open(Type::STREAM, address)?;
+    socket.listen(BACKLOG)?;
+    let listener = TcpListener::from_std(socket.into())?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+/// TCP and UDP on one port, which is tried again when the system has chosen one that is free for
+/// TCP only.
+fn listen_both(address: SocketAddr) -> Result<(TcpListener, Datagrams), (Transport, io::Error)> {
+    let mut tries_left = if address.port() == 0 { 10 } else { 0 };
+    loop {
+        let (listener, real) = listen(address).map_err(|error| (Transport::Tcp, error))?;
+        match Datagrams::bind(real) {
+            Ok(socket) => return Ok((listener, socket)),
+            Err(error) if tries_left == 0 => return Err((Transport::Udp, error)),
+            Err(_) => tries_left -= 1,
+        }
     }
 }

@@ -4,10 +4,10 @@ use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{SockRef, Type};
 use tokio::net::UdpSocket;
 
-use super::Source;
+use super::{Source, open};
 use crate::address::Transport;
 
 /// No datagram is larger.
@@ -27,10 +27,7 @@ pub(super) struct Datagrams {
 
 impl Datagrams {
     pub(super) fn bind(address: SocketAddr) -> io::Result<Datagrams> {
-        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-        if address.is_ipv6() {
-            socket.set_only_v6(true)?;
-        }
+        let socket = open(Type::DGRAM, address)?;
         for size in
             [socket.set_recv_buffer_size(KERNEL_BYTES), socket.set_send_buffer_size(KERNEL_BYTES)]
         {
@@ -38,8 +35,6 @@ impl Datagrams {
                 tracing::debug!("{address}: the buffers stay as they are: {error}");
             }
         }
-        socket.set_nonblocking(true)?;
-        socket.bind(&address.into())?;
         let socket = UdpSocket::from_std(socket.into())?;
         Ok(Datagrams { address: socket.local_addr()?, socket })
     }
