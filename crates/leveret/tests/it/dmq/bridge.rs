@@ -1,0 +1,6 @@
+//! Stories about the bridge: the bus on one side, a broker on the other.
+
+mod failing;
+mod inward;
+mod outward;
+mod world;
