@@ -1,20 +1,22 @@
 //! Which cells a removal means.
 
-use regex::bytes::{Regex, RegexBuilder};
+use regex_automata::dfa::{Automaton, StartKind, dense};
+use regex_automata::nfa::thompson::{self, WhichCaptures};
+use regex_automata::util::syntax;
+use regex_automata::{Anchored, Input};
 
-/// The longest expression, in bytes.
-const PATTERN_BYTES_MAX: usize = 1024;
-/// The memory of a compiled expression. With it the time of a removal is bounded: at worst every
-/// byte of the table is looked at once for each of some hundred states.
-const COMPILED_BYTES_MAX: usize = 32 << 10;
+/// The memory of a compiled expression, in each of its forms, in bytes.
+const COMPILED_BYTES_MAX: usize = 1 << 20;
 
 /// What a name or value has to be like.
 #[derive(Debug)]
 pub(super) enum Pattern {
     /// It starts so.
     Start(String),
-    /// It has such a part.
-    Expression(Regex),
+    /// It has such a part. An automaton that is complete beforehand looks at every byte of a table
+    /// once. One that is built on the way, as regex has it, can be made to look at each several
+    /// hundred times: minutes for a full table, in which the node would do nothing else.
+    Expression(Box<dense::DFA<Vec<u32>>>),
 }
 
 impl Pattern {
@@ -25,24 +27,27 @@ impl Pattern {
     /// # Errors
     /// It is none, or too large.
     pub(super) fn expression(text: &str) -> Result<Pattern, String> {
-        if text.len() > PATTERN_BYTES_MAX {
-            return Err(format!("an expression has at most {PATTERN_BYTES_MAX} bytes"));
-        }
-        let built = RegexBuilder::new(text)
-            .case_insensitive(true)
-            .multi_line(true)
-            .unicode(false)
-            .nest_limit(50)
-            .size_limit(COMPILED_BYTES_MAX)
-            .build();
-        built.map(Pattern::Expression).map_err(|error| error.to_string())
+        let bytes_max = Some(COMPILED_BYTES_MAX);
+        let syntax = syntax::Config::new().unicode(false).utf8(false).nest_limit(50);
+        let nfa = thompson::Config::new().utf8(false).which_captures(WhichCaptures::None);
+        let dfa = dense::Config::new().start_kind(StartKind::Unanchored);
+        let built = dense::Builder::new()
+            .syntax(syntax.case_insensitive(true).multi_line(true))
+            .thompson(nfa.nfa_size_limit(bytes_max))
+            .configure(dfa.dfa_size_limit(bytes_max).determinize_size_limit(bytes_max))
+            .build(text);
+        built.map(|dfa| Pattern::Expression(Box::new(dfa))).map_err(|error| error.to_string())
     }
 
     /// Whether this is meant.
     pub(super) fn matches(&self, text: &str) -> bool {
         match self {
             Pattern::Start(start) => text.starts_with(start),
-            Pattern::Expression(expression) => expression.is_match(text.as_bytes()),
+            Pattern::Expression(dfa) => {
+                let input = Input::new(text).anchored(Anchored::No).earliest(true);
+                // The only errors are those of bytes at which it was told to stop: there are none.
+                dfa.try_search_fwd(&input).is_ok_and(|found| found.is_some())
+            }
         }
     }
 }

@@ -149,6 +149,7 @@ fn what_says_nothing_is_refused() {
         (r#"{"action":5,"htname":"ht","strval":"((("}"#, 400),
         (r#"{"action":5,"htname":"ht","strval":"(a)\\1"}"#, 400),
         (r#"{"action":5,"htname":"ht","strval":"((a{100}){100}){100}"}"#, 400),
+        (r#"{"action":5,"htname":"ht","strval":"a[ab]{100}[^ab]"}"#, 400),
         (r#"{"action":6,"htname":"ht"}"#, 400),
         (r#"{"action":2,"htname":"nosuch","cname":"z","type":2,"strval":"s","mode":1}"#, 500),
         (r#"{"action":4,"htname":"nosuch","cname":"z","mode":0}"#, 500),
