@@ -486,6 +486,11 @@ fn lines_read_back_every_text_that_they_spell() {
 
 /// The sections of a daemon whose own settings may stand in `[kennel]`, or of one beside it.
 fn parts(part: Part, text: &str, variables: &[(&str, &str)]) -> String {
+    kind(SectionKind { name: "dog", is_named: true, part }, text, variables)
+}
+
+/// The same with any kind.
+fn kind(kind: SectionKind, text: &str, variables: &[(&str, &str)]) -> String {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join(FILE_NAME), text).unwrap();
     let sources = Sources {
@@ -493,12 +498,11 @@ fn parts(part: Part, text: &str, variables: &[(&str, &str)]) -> String {
         environment: variables.iter().map(|(k, v)| (k.into(), v.into())).collect(),
         ..Sources::default()
     };
-    let kinds = [SectionKind { name: "dog", is_named: true, part }];
     let shown = |section: &Section| {
         let said = section.assignments.iter().map(|a| format!(" {}={}", a.name, a.values[0]));
         format!("{}{}; ", section.head(), said.collect::<String>())
     };
-    let outcome = match KENNEL.load_with(&sources, &kinds) {
+    let outcome = match KENNEL.load_with(&sources, &[kind]) {
         Ok(loaded) => {
             let food = Scalar::toml(&loaded.config.food);
             format!("{}food={food}", loaded.sections.iter().map(shown).collect::<String>())
@@ -530,5 +534,33 @@ fn keys_of_a_kind_itself_are_a_section_or_the_daemons_own() {
     assert_eq!(
         parts(Part::Daemon, "food = 1\n[dog]\nfood = 2", &[]),
         "DIR/leveret.toml:3: food is already set in line 1"
+    );
+}
+
+#[test]
+fn a_kind_without_names_is_one_table_with_tables_in_it() {
+    let one = |part| SectionKind { name: "dog", is_named: false, part };
+    let text = "[dog]\nbarks = true\n[dog.food]\nkind = 'bone'\nat.noon = 2";
+    let variables = [("LEVERET_DOG_REX_WALK", "1s")];
+    assert_eq!(
+        kind(one(Part::Section), text, &variables),
+        "[dog] barks=true food_kind=bone food_at_noon=2 rex_walk=1s; food=\"3kB\""
+    );
+    assert_eq!(kind(one(Part::Section), "[dog]", &[]), "[dog]; food=\"3kB\"");
+    assert_eq!(kind(one(Part::Section), "", &[]), "food=\"3kB\"");
+    assert_eq!(kind(one(Part::Daemon), "[dog]\nfood = 1", &[]), "food=1");
+    assert_eq!(
+        kind(one(Part::Daemon), "[dog.food]\nkind = 1", &[]),
+        "DIR/leveret.toml:2: unknown setting food_kind; docs/settings.md lists every setting"
+    );
+    for text in ["dog = 1", "[[dog]]\nfood = 1"] {
+        assert_eq!(
+            kind(one(Part::Section), text, &[]),
+            "DIR/leveret.toml:1: dog is one table: write [dog] above its settings"
+        );
+    }
+    assert_eq!(
+        kind(one(Part::Section), "[dogs]\nnaps = 1", &[]),
+        "DIR/leveret.toml:2: unknown setting dogs_naps; did you mean a section [dog]?"
     );
 }
