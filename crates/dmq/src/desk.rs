@@ -291,6 +291,8 @@ pub struct Status {
     pub started_ms: Millis,
     /// When this was written.
     pub now_ms: Millis,
+    /// The notification addresses that are configured, as they were written.
+    pub notified: Vec<String>,
     /// Ourselves first, then the others by name.
     pub nodes: Vec<NodeStatus>,
     /// Peers that are known, by name.

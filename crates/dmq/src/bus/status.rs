@@ -8,7 +8,7 @@ use crate::htable::Tables;
 use crate::message::Millis;
 
 impl Bus {
-    /// Everything that is known, apart from sockets and bridge.
+    /// Everything that is known, apart from sockets, bridge and settings.
     pub(crate) fn status(&self, started_ms: Millis, clock: Clock) -> Status {
         let mut nodes = vec![self.ourselves(clock)];
         nodes.extend(self.members.all().map(|(uri, member)| {
@@ -39,6 +39,7 @@ impl Bus {
             uri: self.me().clone(),
             started_ms,
             now_ms: clock.wall_ms,
+            notified: Vec::new(),
             nodes,
             peers,
             tables: self.tables.as_ref().map(Tables::size).unwrap_or_default(),

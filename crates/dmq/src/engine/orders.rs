@@ -34,7 +34,7 @@ impl Engine {
             Order::Handle(handed, to) => self.handle(&handed, to),
             Order::IsFromNode(ip, to) => {
                 let is = bus.members.is_from_node(ip.to_canonical());
-                drop(to.send(is));
+                let _ = to.send(is);
             }
             Order::Subscribe(subscription, to) => {
                 drop(to.send(bus.peers.subscribe(subscription)));
@@ -50,6 +50,7 @@ impl Engine {
         status.counters.connections = counts.connections;
         status.counters.unsent = counts.unsent;
         status.bridge = self.parts.bridge.as_ref().map(Bridge::status);
+        status.notified = self.parts.notified.iter().map(|address| address.text.clone()).collect();
         status
     }
 

@@ -17,12 +17,15 @@ pub(super) fn unready(status: &Status) -> Vec<Reason> {
     if status.draining {
         reasons.push(Reason { name: "leaving", detail: "the node leaves the bus".into() });
     }
-    let seeded = status.nodes.iter().any(|node| node.configured && !node.local);
-    if seeded && active(status) == 0 {
-        let detail = "no other node answers; they are asked again and again: check that those of \
-                      notification_address run, allow this node's address, and reach it at its \
-                      server_address";
-        reasons.push(Reason { name: "alone", detail: detail.into() });
+    if !status.notified.is_empty() && active(status) == 0 {
+        let detail = format!(
+            "no other node answers; they are asked again and again: check that {} \
+             (notification_address) can be resolved and reached, allows this node's address, and \
+             reaches it as {} (server_address)",
+            status.notified.join(", "),
+            status.uri
+        );
+        reasons.push(Reason { name: "alone", detail });
     }
     if let Some(bridge) = &status.bridge
         && let Some(why) = &bridge.down

@@ -86,6 +86,7 @@ pub(super) fn status(status: &Status) -> Value {
         ("state", json!(sentence(status))),
         ("ready", json!(unready(status).is_empty())),
         ("draining", json!(status.draining)),
+        ("notified", json!(status.notified)),
         ("nodes", status.nodes.iter().map(node).collect()),
         ("peers", json!(status.peers)),
         ("htable", json!({ "tables": tables, "cells": cells, "bytes": bytes })),

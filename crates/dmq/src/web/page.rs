@@ -94,8 +94,7 @@ fn state(node: &NodeStatus) -> String {
 /// What the node is, and what else it has.
 fn about(html: &mut Html, s: &Status) {
     html.raw("<h2>This node</h2>\n<table>\n");
-    let peers: Vec<String> = s.peers.iter().map(|peer| name(peer.as_bytes())).collect();
-    html.row("Peers", if peers.is_empty() { "none".into() } else { peers.join(", ") });
+    html.row("Notification addresses", names(&s.notified)).row("Peers", names(&s.peers));
     let (tables, cells, bytes) = s.tables;
     let (tables, cells) = (counted(tables as u64, "table"), counted(cells as u64, "cell"));
     html.row("Hash tables", format_args!("{tables}, {cells}, {}", size(bytes)));
@@ -114,6 +113,11 @@ fn about(html: &mut Html, s: &Status) {
     let (started, now) = (unix(s.started_ms), unix(s.now_ms));
     html.row("Started", format_args!("{}, {}", readable(started), relative(started, now)));
     html.row("Version", env!("CARGO_PKG_VERSION")).raw("</table>\n");
+}
+
+fn names(all: &[String]) -> String {
+    let shown: Vec<String> = all.iter().map(|one| name(one.as_bytes())).collect();
+    if shown.is_empty() { "none".into() } else { shown.join(", ") }
 }
 
 fn events(html: &mut Html, status: &Status) {

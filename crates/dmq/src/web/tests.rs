@@ -286,6 +286,7 @@ fn status() -> Status {
         uri: local.uri.clone(),
         started_ms: NOW_MS - 7_500_000,
         now_ms: NOW_MS,
+        notified: vec!["sip:kam-b.example;transport=tls".into()],
         nodes: vec![local, node("sip:10.0.0.1:5060"), down],
         peers: vec!["events".into(), "htable".into()],
         tables: (1, 2, 2_048),

@@ -40,7 +40,7 @@ async fn the_status_has_everything_that_is_known() {
     let expected = json!({
         "version": env!("CARGO_PKG_VERSION"), "uri": "sip:10.0.0.3:5060", "ready": true,
         "state": "works: 1 of 2 other nodes active", "draining": false,
-        "peers": ["events", "htable"], "htable": { "tables": 1, "cells": 2, "bytes": 2048 },
+        "notified": ["sip:kam-b.example;transport=tls"], "peers": ["events", "htable"], "htable": { "tables": 1, "cells": 2, "bytes": 2048 },
         "bridge": {
             "broker": "amqp://hare@rabbit:5672/", "connected": true, "down": null, "waiting": 4,
             "sending": 5,
@@ -184,9 +184,17 @@ type Change = fn(&mut Status);
 #[tokio::test]
 async fn it_is_ready_when_messages_get_through() {
     let world = World::new();
-    let cases: [(&str, Change, &[&str]); 6] = [
+    let cases: [(&str, Change, &[&str]); 7] = [
         ("all is well", |_| {}, &[]),
-        ("nobody is configured, nobody there", |s| s.nodes.truncate(1), &[]),
+        (
+            "nobody is configured, nobody there",
+            |s| {
+                s.nodes.truncate(1);
+                s.notified.clear();
+            },
+            &[],
+        ),
+        ("a configured name that cannot be resolved", |s| s.nodes.truncate(1), &["alone"]),
         ("the only active node is one that is not configured", |s| s.bridge = None, &[]),
         ("nobody answers", |s| s.nodes[1].state = NodeState::NotActive, &["alone"]),
         (

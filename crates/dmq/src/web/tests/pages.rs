@@ -22,7 +22,7 @@ async fn the_page_begins_with_a_sentence_and_has_every_node() {
             "sip:10.0.0.3:5060 10.0.0.3 this node sip:10.0.0.1:5060 10.0.0.1 active \
              kamailio (5.6.3 (x86_64/linux)) 2 s ago 0.4 ms 0 3 1 \
              sip:kam-b.example:5061;transport=tls unknown disabled, configured",
-            "Peers events, htable Hash tables 1 table, 2 cells, 2.0 KiB \
+            "Notification addresses sip:kam-b.example;transport=tls Peers events, htable Hash tables 1 table, 2 cells, 2.0 KiB \
              Bridge amqp://hare@rabbit:5672/, connected To be published 4 messages \
              On the way to nodes 5 messages Started 2026-11-22 07:03:07 UTC, 2 h 5 min ago",
             "2026-11-22 09:07:06 UTC, 1 min 1 s ago sip:10.0.0.1:5060 up",
@@ -48,8 +48,10 @@ async fn what_is_wrong_is_said_with_what_to_do() {
     shows(
         &reply,
         &[
-            "It is not ready: no other node answers",
-            "check that those of notification_address run, allow this node&#39;s address",
+            "It is not ready: no other node answers; they are asked again and again: check that \
+             sip:kam-b.example;transport=tls (notification_address) can be resolved and reached, \
+             allows this node&#39;s address, and reaches it as sip:10.0.0.3:5060 (server_address); \
+             the bridge",
             "the bridge is not connected to amqp://hare@rabbit:5672/: login refused",
             "Bridge amqp://hare@rabbit:5672/, not connected: login refused",
         ],
@@ -58,6 +60,7 @@ async fn what_is_wrong_is_said_with_what_to_do() {
     world.script().status.bridge = None;
     world.script().status.events.clear();
     world.script().status.nodes.truncate(1);
+    world.script().status.notified.clear();
     let reply = world.get("/").await;
     shows(&reply, &["It works, and no other node is known yet.", "Bridge none", "Nothing."]);
 }

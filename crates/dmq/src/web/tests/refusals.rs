@@ -1,6 +1,8 @@
 //! Requests that are wrong, too large, or come from other web sites: each is refused with JSON that
 //! says what to do, and the node is asked nothing.
 
+use proptest::prelude::*;
+
 use super::*;
 
 #[tokio::test]
@@ -210,4 +212,38 @@ async fn other_web_sites_change_nothing() {
         }
     }
     assert!(world.asked().is_empty());
+}
+
+/// Requests of anybody, and what may become of them: never silence, never something else than JSON.
+#[test]
+fn nothing_that_is_asked_upsets_the_server() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let world = runtime.block_on(async { World::new() });
+    let paths = prop::sample::select(vec![
+        "bcast",
+        "send",
+        "replicate",
+        "handle",
+        "is-from-node",
+        "htable/sync",
+        "htable/{}/{}",
+        "htable/{}",
+        "nodes/{}",
+        "{}",
+    ]);
+    let methods = prop::sample::select(vec!["GET", "POST", "PUT", "DELETE", "PATCH"]);
+    let names = "[ -~é\\x00]{0,12}";
+    let queries = "(source=|continue=|node=|[a-z]{1,5}=?)[ -~]{0,12}";
+    let fields = r#"\{("(peer|body|node|value|expire_s|body_base64)":("[a-z=]{0,4}"|[0-9]{1,3}|null|\[\]),?){0,3}\}"#;
+    let bodies = prop_oneof![fields.prop_map(String::into_bytes), any::<Vec<u8>>()];
+    let strategy = (methods, paths, names, queries, bodies);
+    proptest!(|((method, path, name, query, body) in strategy)| {
+        let name = percent_encoding::utf8_percent_encode(&name, percent_encoding::NON_ALPHANUMERIC);
+        let query: String = form_urlencoded::byte_serialize(query.as_bytes()).collect();
+        let query = query.replace("%3D", "=");
+        let path = format!("/api/dmq/{}?{query}", path.replace("{}", &name.to_string()));
+        let reply = runtime.block_on(world.ask(method, &path, body));
+        prop_assert!([200, 400, 404, 405].contains(&reply.status), "{path} {}", reply.text);
+        prop_assert!(reply.json().is_object(), "{path} {}", reply.text);
+    });
 }
