@@ -119,7 +119,10 @@ impl Engine {
         tokio::select! {
             () = self.parts.sockets.ready() => self.read(),
             Some(order) = self.parts.orders.recv() => self.order(order),
-            event = bridged => self.bridge_event(event),
+            event = bridged => {
+                self.bridge_event(event);
+                self.bridged();
+            }
             Some(Ok(looked)) = self.lookups.join_next(), if !self.lookups.is_empty() => self.looked(looked),
             () = sleep_until(wake) => {}
             () = shutdown.draining(), if self.leaving_until.is_none() => self.leave(),
@@ -242,7 +245,6 @@ impl Engine {
                 }
             }
         }
-        self.bridged();
     }
 
     /// Takes what the bridge has already.

@@ -62,11 +62,6 @@ impl List {
         }
         list
     }
-
-    /// Whether `node` stands in it as active.
-    pub(crate) fn has(&self, node: &NodeUri) -> bool {
-        self.lines.iter().any(|line| line.node == *node && line.status != Status::Disabled)
-    }
 }
 
 fn parse_line(line: &str) -> Option<Line> {

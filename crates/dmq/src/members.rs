@@ -42,6 +42,9 @@ pub(crate) const NATIVE: &str = "Leveret/";
 /// News that come within this time go out together.
 const NEWS_PAUSE: Duration = Duration::from_millis(200);
 
+/// How long we wait, at most, before we ask a Kamailio to let us in.
+const SPREAD_MAX: Duration = Duration::from_secs(1);
+
 /// What a list of nodes goes by.
 #[derive(Clone, Debug)]
 pub(crate) struct Rules {
@@ -267,21 +270,20 @@ impl Members {
 
     /// Decides what comes after an answer: to be let in, or to rest until the next ping.
     fn accept(&mut self, node: &NodeUri, notice: Notice, now: Duration) {
-        let crowded = self.is_crowded();
         let rest = self.rest();
         let me = self.rules.me.clone();
         let has_room = self.has_room(node);
-        let spread = self.rules.ping_interval.min(Duration::from_secs(2)) / 2;
+        let spread = SPREAD_MAX.min(self.rules.ping_interval / 4);
         let wait = spread.mul_f64(self.chance.fraction());
         let Some(member) = self.nodes.get_mut(node) else { return };
         member.cleared = false;
         if notice == Notice::Look && !member.lists(&me) {
-            if member.native || has_room && (!crowded || member.waited) {
+            if member.native || has_room && member.waited {
                 member.cleared = true;
                 member.next = now;
             } else if has_room {
-                // Many that find room at the same time would be too many: each looks once more,
-                // at a time of its own.
+                // Many that start together and find room at the same time would be too many: each
+                // looks once more, at a time of its own.
                 member.waited = true;
                 member.next = now + wait;
             } else {

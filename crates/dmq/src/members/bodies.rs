@@ -2,38 +2,38 @@
 //!
 //! Kamailio stops pinging and answering when the nodes that it holds active do not fit into a buffer
 //! of 1024 bytes, and stumbles over names that it cannot resolve and over transports that it has no
-//! socket for. So it is told only of IPv4 nodes of its own transport, always the same ones, and of no
-//! more than fit together with those that it has. Ours are told of all, in turns.
+//! socket for. So it is told only of IPv4 nodes of its own transport, of no more than fit together
+//! with those that it has, and of none of our kind: they come to it themselves, each when it has seen
+//! that there is room for it. Ours tell each other of all, in turns.
 
-use super::{Members, NATIVE};
+use super::Members;
 use crate::address::NodeUri;
+use crate::desk::NodeState;
 use crate::list::{Draft, line_bytes};
 
 /// How large the list of a Kamailio may become by what we tell it: its 1024 bytes, less a line or
 /// two that others may tell it at the same time.
 const ROOM_BYTES: usize = 950;
 
-/// From this size on we expect that many find room at the same time.
-const CROWDED_BYTES: usize = 500;
-
-/// News that surely fit into one list.
-pub(super) const NEWS_MAX: usize = 8;
+/// Other nodes of which one of ours is told at a time. On a bus of a hundred each hears of ten times
+/// as many in every interval.
+pub(super) const OTHERS_MAX: usize = 10;
 
 impl Members {
-    /// The list for a node: ourselves, then `first`, then others as far as there is room.
+    /// The list for a node: ourselves, then `first`, then others.
     pub(super) fn body_for(&mut self, node: &NodeUri, first: &[NodeUri]) -> Vec<u8> {
         let Some(member) = self.nodes.get(node) else { return self.body_for_stranger(&[]) };
-        if !member.native && !member.agent.starts_with(NATIVE) {
+        if !member.native {
             return self.body_within(node, member.listed.as_deref().unwrap_or_default());
         }
         let mut draft = Draft::of(&self.rules.me, true);
-        let fits = first.iter().filter(|other| *other != node).all(|other| draft.push(other));
         let active: Vec<&NodeUri> = self.active().collect();
         let start = self.turn % active.len().max(1);
-        let turn = active[start..].iter().chain(&active[..start]);
-        let others = turn.filter(|other| **other != node && !first.contains(other));
-        let told = others.take_while(|other| fits && draft.push(other)).count();
-        self.turn = self.turn.wrapping_add(told);
+        let others = active[start..].iter().chain(&active[..start]).copied();
+        let others = others.filter(|other| !first.contains(other));
+        let told = first.iter().chain(others).filter(|other| *other != node).take(OTHERS_MAX);
+        let told = told.take_while(|other| draft.push(other)).count();
+        self.turn = self.turn.wrapping_add(told.max(1));
         draft.into_body()
     }
 
@@ -58,7 +58,11 @@ impl Members {
         let fit = |other: &NodeUri| {
             other.transport == node.transport && other.ip().is_some_and(|ip| ip.is_ipv4())
         };
-        for other in self.active().filter(|other| *other != node && fit(other)) {
+        for (other, member) in &self.nodes {
+            let is_told = member.state == NodeState::Active && !member.native && other != node;
+            if !is_told || !fit(other) {
+                continue;
+            }
             if !listed.contains(other) {
                 if theirs + line_bytes(other) > ROOM_BYTES {
                     continue;
@@ -86,10 +90,5 @@ impl Members {
         let me = &self.rules.me;
         let own = if listed.contains(me) { 0 } else { line_bytes(me) };
         listed.iter().map(line_bytes).sum::<usize>() + own
-    }
-
-    /// Whether there are so many nodes that others may be about to join where we do.
-    pub(super) fn is_crowded(&self) -> bool {
-        self.nodes.keys().map(line_bytes).sum::<usize>() > CROWDED_BYTES
     }
 }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::bodies::OTHERS_MAX;
 use super::{Act, Members, NEWS_PAUSE, Notice};
 use crate::address::NodeUri;
 use crate::desk::NodeState;
@@ -123,13 +124,17 @@ impl Members {
         self.news_at = None;
         self.told_at = Some(now);
         let news = std::mem::take(&mut self.news);
-        let to: Vec<NodeUri> = self.active().cloned().collect();
-        for node in to {
-            let native = self.nodes.get(&node).is_some_and(|member| member.native);
-            // The lists of other nodes do not hold more than one body does.
-            let parts =
-                if native { news.chunks(super::bodies::NEWS_MAX) } else { news.chunks(news.len()) };
-            for part in parts {
+        let strangers = news.iter().any(|node| self.nodes.get(node).is_some_and(|m| !m.native));
+        let to: Vec<(NodeUri, bool)> = self
+            .nodes
+            .iter()
+            .filter(|(_, member)| member.state == NodeState::Active)
+            .map(|(node, member)| (node.clone(), member.native))
+            .collect();
+        for (node, native) in to {
+            // A Kamailio is not told of our kind, and gets all others in one list.
+            let size = if native { OTHERS_MAX } else { news.len() };
+            for part in news.chunks(size).filter(|_| native || strangers) {
                 if part == std::slice::from_ref(&node) {
                     continue;
                 }
