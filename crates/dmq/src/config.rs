@@ -11,7 +11,6 @@ mod warnings;
 #[cfg(test)]
 mod tests;
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 use service::config::{Settings, Size};
@@ -187,12 +186,6 @@ impl DmqConfig {
         let count = if self.multi_notify.0 { 1 } else { usize::MAX };
         let others = |at: &&NotificationAddress| Some(&at.uri) != self.server_address.as_ref();
         self.notification_address.iter().take(count).filter(others)
-    }
-
-    /// Whether requests from this address are taken.
-    pub fn is_allowed(&self, source: IpAddr) -> bool {
-        let source = source.to_canonical();
-        self.allow.iter().any(|network| network.0.contains(&source))
     }
 
     /// Whether hash tables are kept at all.

@@ -7,7 +7,8 @@ use service::config::{Invalid, Size};
 
 use super::{ANY, DmqConfig, HTABLE_PEER};
 use crate::address::{NodeUri, Transport};
-use crate::desk::{is_peer_name, is_table_name};
+use crate::desk::is_peer_name;
+use crate::htable::TableSpec;
 
 /// Kamailio's documentation names no upper limit; nodes that are asked once an hour are not watched.
 const PING_INTERVAL_S_MAX: u32 = 3600;
@@ -168,9 +169,9 @@ fn peers(c: &DmqConfig) -> Result<(), Invalid> {
         is_name("bridge_peers", name)?;
         ensure(name != channel, "bridge_peers", "lists of nodes are not published")?;
     }
-    for name in c.htable.iter().filter(|name| *name != ANY) {
-        let reason = format!("{name:?} cannot be the name of a hash table");
-        ensure(is_table_name(name), "htable", reason)?;
+    for table in &c.htable {
+        let spec: Result<TableSpec, _> = table.parse();
+        spec.map_err(|error| Invalid::new("htable", error.to_string()))?;
     }
     Ok(())
 }

@@ -162,7 +162,8 @@ pub(super) const TABLE: &[Setting<DmqConfig>] = &[
         value: "NETWORK",
         field: |c| &mut c.allow,
         doc: "Who may send to this node, by address: networks such as `10.0.0.0/8`. Others get \
-              403. The bus itself knows no passwords.",
+              403, unless they show a certificate that `tls_ca_file` and `tls_names` allow. The \
+              bus itself knows no passwords.",
         ..SAFETY
     },
     Setting {
@@ -220,9 +221,11 @@ pub(super) const TABLE: &[Setting<DmqConfig>] = &[
     },
     Setting {
         name: "htable",
+        value: "TABLE",
         field: |c| &mut c.htable,
-        doc: "Names of Kamailio's hash tables that this node keeps as well; `*` is any table that \
-              it hears of. An empty list: it takes no part in hash tables.",
+        doc: "Kamailio's hash tables that this node keeps as well, by name; `*` is any that it \
+              hears of. What expires by itself there has to be told here too, as there: \
+              `calls=>autoexpire=3600;updateexpire=0`. An empty list: no part in hash tables.",
         ..PEERS
     },
     Setting {

@@ -92,7 +92,18 @@ const REFUSED: &[(&str, &str)] = &[
         "replicated_peer: the peer \"htable\" has a meaning of its own: name another",
     ),
     ("bridge_peers = ['notification_peer']", "bridge_peers: lists of nodes are not published"),
-    ("htable = [\"a\\tb\"]", "htable: \"a\\tb\" cannot be the name of a hash table"),
+    (
+        "htable = [\"a\\tb\"]",
+        "htable: \"a\\tb\" cannot be the name of a table: 1 to 255 bytes without control characters",
+    ),
+    (
+        "htable = ['a', 'b=>autoexpire=soon']",
+        "htable: autoexpire of the table \"b\" is a number of seconds, or 0 or 1, not \"soon\"",
+    ),
+    (
+        "htable = ['b=>autoexpires=5']",
+        "htable: \"autoexpires\" is no parameter of the table \"b\"; autoexpire and updateexpire are",
+    ),
     // The bridge.
     (
         "bridge_exchange = ''",
