@@ -120,15 +120,6 @@ pub struct Remote {
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
-/// What a node answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
-    /// The HTTP status.
-    pub status: u16,
-    /// The body as it came.
-    pub body: Bytes,
-}
-
 impl Remote {
     /// The node whose API is at `url`, such as [`API`]; `http://` may be left out. Nothing is asked
     /// yet.
@@ -157,23 +148,6 @@ impl Remote {
     /// Asks, and waits for the whole answer; paths come from [`path`].
     ///
     /// # Errors
-    /// There is no answer. That the node refuses is one.
-    pub fn request(
-        &self,
-        method: Method,
-        path: &str,
-        body: impl Into<Bytes>,
-    ) -> Result<Answer, RemoteError> {
-        self.runtime.block_on(self.within(ANSWER_TIMEOUT, async {
-            let answer = self.send(method, path, body.into()).await?;
-            let status = answer.status().as_u16();
-            Ok(Answer { status, body: self.whole(answer.into_body()).await? })
-        }))
-    }
-
-    /// The same, for what is JSON when all went well.
-    ///
-    /// # Errors
     /// There is no answer, or the node refuses.
     pub fn call(
         &self,
@@ -181,8 +155,11 @@ impl Remote {
         path: &str,
         body: impl Into<Bytes>,
     ) -> Result<Value, RemoteError> {
-        let answer = self.request(method, path, body)?;
-        self.read(answer.status, &answer.body)
+        self.runtime.block_on(self.within(ANSWER_TIMEOUT, async {
+            let answer = self.send(method, path, body.into()).await?;
+            let status = answer.status().as_u16();
+            self.read(status, &self.whole(answer.into_body()).await?)
+        }))
     }
 
     /// What arrives at the node from now on, for one peer or for all that are known; ends when the
