@@ -3,12 +3,18 @@
 use amqp::method::{ExchangeDelete, ExchangeDeleteOk};
 
 use super::world::{EVENTS, World};
+use crate::broker::Broker;
 use crate::client::arguments::exchange;
-use crate::site::BrokerKind;
+use crate::site::{BrokerKind, Site};
 
 stories! {
     brokers: [an_exchange_of_another_type_is_told_and_tried_again],
-    home: [a_broker_that_restarts_loses_nothing, a_node_runs_while_its_broker_is_away],
+    home: [
+        a_broker_that_restarts_loses_nothing,
+        a_node_runs_while_its_broker_is_away,
+        an_exchange_that_is_there_needs_not_be_declared,
+        outcomes_that_may_not_be_published_stop_nothing,
+    ],
 }
 
 fn an_exchange_of_another_type_is_told_and_tried_again(kind: BrokerKind) {
@@ -56,4 +62,34 @@ fn a_node_runs_while_its_broker_is_away(kind: BrokerKind) {
     assert_eq!(world.ours.broadcast("chat", "hello").len(), 1);
     assert_eq!(world.ours.http("GET", "/healthz", "").0, 200);
     assert_eq!(world.ours.http("GET", "/readyz", "").0, 503);
+}
+
+/// A broker of ours whose user may do less.
+fn strict(flags: &[&str]) -> Site {
+    Site::Leveret(Box::new(Broker::with(flags)))
+}
+
+fn an_exchange_that_is_there_needs_not_be_declared(_: BrokerKind) {
+    let broker = strict(&["--default-permissions-configure", "^(send|inbox)"]);
+    let mut world = World::beside(broker).set("bridge_exchange", "\"amq.topic\"");
+    world.exchange = "amq.topic".into();
+    let world = world.start();
+    assert_eq!(world.event("in").ask().code(), 200);
+    assert_eq!(world.published().text(), "in");
+    world.publish(&world.outbound(EVENTS, "out"));
+    world.got("out");
+}
+
+fn outcomes_that_may_not_be_published_stop_nothing(_: BrokerKind) {
+    // Nothing may be published to the default exchange.
+    let broker = strict(&["--default-permissions-write", "^(bus|send|inbox)"]);
+    let world = World::beside(broker).start();
+    world.publish(&world.outbound(EVENTS, "asks for outcomes").reply_to(&world.inbox));
+    world.got("asks for outcomes");
+    world.ours.expect_log(&["bridge", "outcomes could not be published"]);
+    world.expect_all_settled();
+    assert_eq!(world.event("in").ask().code(), 200);
+    assert_eq!(world.published().text(), "in");
+    let sent = world.kamailio.all(|packet| packet.asks(EVENTS));
+    assert_eq!(sent.len(), 1, "{sent:?}");
 }

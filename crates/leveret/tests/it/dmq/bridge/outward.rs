@@ -22,7 +22,7 @@ stories! {
         a_killed_node_sends_again_what_it_had,
         a_lost_connection_settles_nothing_twice,
     ],
-    home: [a_node_that_stops_gives_back_what_it_had, messages_of_a_peer_stay_in_order],
+    home: [a_node_that_stops_gives_back_what_it_had, messages_stay_in_order],
 }
 
 fn a_key_of_one_word_is_broadcast(kind: BrokerKind) {
@@ -228,7 +228,7 @@ fn a_node_that_stops_gives_back_what_it_had(kind: BrokerKind) {
     assert_eq!(world.channel.take(&world.dead), None);
 }
 
-fn messages_of_a_peer_stay_in_order(kind: BrokerKind) {
+fn messages_stay_in_order(kind: BrokerKind) {
     let world = World::at(kind).start();
     let bodies: Vec<String> = (0..200).map(|number| number.to_string()).collect();
     let messages: Vec<Message> = bodies.iter().map(|body| world.outbound(EVENTS, body)).collect();

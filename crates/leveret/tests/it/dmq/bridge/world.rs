@@ -42,10 +42,14 @@ pub(crate) struct World {
 impl World {
     /// A world in which nothing of the bridge is declared, and the node does not run.
     pub(crate) fn bare(kind: BrokerKind) -> World {
+        World::beside(Site::of(kind))
+    }
+
+    /// The same, beside this broker.
+    pub(crate) fn beside(broker: Site) -> World {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let id = format!("{:x}-{:x}-{count}", now_ms(), std::process::id());
-        let broker = Site::of(kind);
         let proxy = Proxy::to(broker.amqp());
         let kamailio = Node::start();
         let [exchange, queue, inbox, dead] =
