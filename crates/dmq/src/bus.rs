@@ -39,7 +39,8 @@ const SERVERS_MAX: usize = 1_000_000;
 /// Events that are kept for the page.
 const EVENTS_MAX: usize = 50;
 
-/// How late a ping's end may be noticed before we, and not the node, are to blame.
+/// How late something that is due may be done before we, and not the nodes, are to blame for what
+/// was not answered.
 const LATE_MAX: Duration = Duration::from_millis(500);
 
 /// What a node goes by.
@@ -151,8 +152,6 @@ pub(crate) struct Bus {
     events: VecDeque<NodeEvent>,
     pub(crate) counters: Counters,
     chance: Chance,
-    /// Until when nothing was expected to be due.
-    slept_until: Duration,
     scratch: Vec<u8>,
     pub(crate) effects: Vec<Effect>,
 }
@@ -180,7 +179,6 @@ impl Bus {
             events: VecDeque::new(),
             counters: Counters::default(),
             chance,
-            slept_until: Duration::MAX,
             scratch: Vec::new(),
             effects: Vec::new(),
             plan,
@@ -224,14 +222,13 @@ impl Bus {
     /// Does what is due. To be called when `next_deadline` has come.
     pub(crate) fn tick(&mut self, clock: Clock) {
         // A process that was stopped for a while does not blame the others.
-        let excused = clock.now.saturating_sub(self.slept_until) > LATE_MAX;
+        let excused = clock.now.saturating_sub(self.next_deadline(clock)) > LATE_MAX;
         self.retransmit(excused, clock);
         self.members.tick(clock.now);
         if let Some(tables) = &mut self.tables {
             tables.expire(clock.wall_ms);
         }
         self.act(clock);
-        self.slept_until = self.next_deadline(clock);
     }
 
     /// Leaves the bus: says so to everybody.

@@ -254,7 +254,7 @@ impl Members {
             tracing::warn!(
                 "{node} ({agent}) answers notifications with {code}: is its DMQ loaded?"
             );
-            return self.failed(node, now);
+            return self.failed(node, answer.notice, now);
         }
         member.heard(answer.agent, answer.wall_ms);
         member.round_trip = Some(answer.took);
@@ -319,7 +319,7 @@ impl Members {
 
     /// A node has not answered a notification in time. Does not count when `excused`: it was us who
     /// were late.
-    pub(crate) fn missed(&mut self, node: &NodeUri, excused: bool, now: Duration) {
+    pub(crate) fn missed(&mut self, node: &NodeUri, notice: Notice, excused: bool, now: Duration) {
         let Some(member) = self.nodes.get_mut(node) else { return };
         member.probing = false;
         if excused {
@@ -327,15 +327,15 @@ impl Members {
             self.wake = now;
             return;
         }
-        // The next try is made without a look, in case that an empty body is what is not answered.
-        member.looked_in_vain = !member.looked_in_vain;
-        self.failed(node, now);
+        self.failed(node, notice, now);
     }
 
-    fn failed(&mut self, node: &NodeUri, now: Duration) {
+    fn failed(&mut self, node: &NodeUri, notice: Notice, now: Duration) {
         let rest = self.rest();
         let rules = &self.rules;
         let Some(member) = self.nodes.get_mut(node) else { return };
+        // The next try is made without a look, in case that an empty body is what is not answered.
+        member.looked_in_vain = notice == Notice::Look;
         member.fails = member.fails.saturating_add(1);
         member.cleared = false;
         let before = member.state;

@@ -202,7 +202,7 @@ impl Bus {
     pub(super) fn notify(&mut self, to: NodeUri, notice: Notice, body: &[u8], clock: Clock) {
         let Some(route) = self.route(&to) else {
             if !matches!(notice, Notice::News | Notice::Leave) {
-                self.members.missed(&to, false, clock.now);
+                self.members.missed(&to, notice, false, clock.now);
             }
             return;
         };
@@ -307,7 +307,7 @@ impl Bus {
             // Whether a node is there is found out by its pings.
             (Notice::News, _) => {}
             (_, Some(answer)) => self.members.answered(node, answer, clock.now),
-            (_, None) => self.members.missed(node, excused, clock.now),
+            (_, None) => self.members.missed(node, notice, excused, clock.now),
         }
     }
 
