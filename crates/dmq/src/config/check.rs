@@ -98,10 +98,11 @@ fn tls(c: &DmqConfig) -> Result<(), Invalid> {
         "server_address",
         "TLS needs a certificate: set tls_cert_file and tls_key_file",
     )?;
+    let by_tls = c.notification_address.iter().any(|at| at.uri.transport == Transport::Tls);
     ensure(
-        c.tls_names.is_empty() || c.tls_ca_file.is_some(),
-        "tls_names",
-        "no certificate of a client is asked for: set tls_ca_file",
+        !by_tls || c.tls_ca_file.is_some() || cert.is_some(),
+        "notification_address",
+        "TLS needs tls_ca_file, or a certificate of our own in tls_cert_file and tls_key_file",
     )
 }
 

@@ -82,8 +82,9 @@ pub(super) const TABLE: &[Setting<DmqConfig>] = &[
         name: "remove_inactive",
         value: "BOOL",
         field: |c| &mut c.remove_inactive,
-        doc: "Whether a node that is disabled and does not answer is forgotten; those of \
-              `notification_address` never are. `false` keeps it on the list and pings it on.",
+        doc: "Whether a disabled node is forgotten after two pings and `fr_timer_ms` without a \
+              word. `false` keeps it on the list, and pings it on. Nodes of \
+              `notification_address` are never forgotten.",
         ..BUS
     },
     Setting {
@@ -96,8 +97,8 @@ pub(super) const TABLE: &[Setting<DmqConfig>] = &[
     Setting {
         name: "fail_count_threshold_disabled",
         field: |c| &mut c.fail_count_threshold_disabled,
-        doc: "After more pings in a row without an answer a node is disabled, and the others are \
-              told.",
+        doc: "After more pings in a row without an answer a node is disabled; one of \
+              `notification_address` only stays not active.",
         ..BUS
     },
     Setting {
@@ -178,9 +179,9 @@ pub(super) const TABLE: &[Setting<DmqConfig>] = &[
         name: "tls_ca_file",
         value: "FILE",
         field: |c| &mut c.tls_ca_file,
-        doc: "Authorities that sign certificates of nodes, as PEM. With it a node that connects \
-              has to show one; without it the system's are asked about nodes that are connected \
-              to.",
+        doc: "Authorities that sign certificates of nodes, as PEM. A node that connects with such a \
+              certificate may send whatever its address is. Without it none is asked for, and \
+              nodes that are connected to need one that the system trusts.",
         ..SAFETY
     },
     Setting {
@@ -201,8 +202,9 @@ pub(super) const TABLE: &[Setting<DmqConfig>] = &[
         name: "tls_names",
         value: "NAME",
         field: |c| &mut c.tls_names,
-        doc: "Names of which the certificate of a node that connects must have one; none: any \
-              certificate that `tls_ca_file` signed.",
+        doc: "Names of certificates. If there are any, a node that connects needs one of them to be \
+              let in by its certificate, and one that is connected to may have one in the place of \
+              the host in its URI.",
         ..SAFETY
     },
     Setting {

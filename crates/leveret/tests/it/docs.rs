@@ -40,6 +40,8 @@ enum How {
     Trigger,
     /// A path of the web server of the started trigger.
     TriggerHttp,
+    /// The binary reads the settings of a node, and shows them.
+    Dmq,
     /// Makes the name by which the binary is another program.
     Link,
 }
@@ -58,6 +60,7 @@ const COMMANDS: &[(&str, How)] = &[
     ("leveret trigger", How::Trigger),
     (TRIGGERS, How::TriggerHttp),
     ("curl -X POST http://127.0.0.1:15693/", How::TriggerHttp),
+    ("leveret dmq", How::Dmq),
     ("curl ", How::DelayerHttp),
     ("ln -s ", How::Link),
 ];
@@ -160,6 +163,7 @@ impl Reader {
             How::DelayerHttp => self.delayer_http(line),
             How::Trigger => self.trigger(line),
             How::TriggerHttp => self.trigger_http(line),
+            How::Dmq => dmq(line),
             How::Link => {
                 let made = line.replace("/usr/local/bin/", "./");
                 let done = shell(&format!("{made} && ./amqpdelayer --help"));
@@ -207,6 +211,7 @@ fn shell_in(directory: &Path, line: &str) -> Output {
     // The file of `--config FILE` lets any flag stand beside it.
     let tls = "tls_cert = 'cert.pem'\ntls_key = 'key.pem'\n";
     fs::write(directory.join("file.toml"), tls).unwrap();
+    fs::write(directory.join("dmq.toml"), "server_address = 'sip:192.0.2.3'\n").unwrap();
     let mut command = Command::new("sh");
     command.args(["-c", line]).env_clear().env("PATH", path()).stdin(Stdio::null());
     output(command.current_dir(directory))
@@ -220,6 +225,13 @@ fn serve(line: &str) -> String {
     let done = shell(&line);
     assert!(done.status.success(), "{}", stderr(&done));
     stdout(&done)
+}
+
+fn dmq(line: &str) {
+    let shows = line.contains(" check ") || line.contains("--print-config");
+    let line = if shows { line.to_owned() } else { format!("{line} --print-config") };
+    let done = shell(&line.replace(" FILE", " dmq.toml"));
+    assert!(done.status.success(), "{}", stderr(&done));
 }
 
 fn cargo_run(line: &str) {
@@ -280,7 +292,7 @@ fn settings_that_pages_mention_exist() {
         let words = words.split(' ').chain(["--help"]);
         stdout(&output(Command::new(env!("CARGO_BIN_EXE_leveret")).args(words)))
     };
-    let others = ["delayer", "trigger", "trigger render", "trigger test"].map(help);
+    let others = ["delayer", "trigger", "trigger render", "trigger test", "dmq"].map(help);
     let (help, xtask_help) = (help("serve"), xtask_help());
     let metrics = shared().http("/metrics").1;
     let setting = |name: &str| has_flag(&help, &format!("--{}", name.replace('_', "-")));
@@ -291,8 +303,13 @@ fn settings_that_pages_mention_exist() {
                 let mut helps = others.iter().chain([&help, &xtask_help]);
                 let flag = !word.starts_with("--") || helps.any(|help| has_flag(help, word));
                 assert!(flag, "{page}: no flag {word}");
-                let of_a_section =
-                    ["LEVERET_DELAYER_", "LEVERET_TRIGGER_", "LEVERET_BROKER_", "LEVERET_ACCOUNT_"];
+                let of_a_section = [
+                    "LEVERET_DELAYER_",
+                    "LEVERET_TRIGGER_",
+                    "LEVERET_BROKER_",
+                    "LEVERET_ACCOUNT_",
+                    "LEVERET_DMQ_",
+                ];
                 if of_a_section.iter().any(|prefix| word.starts_with(prefix)) {
                     continue;
                 }

@@ -22,6 +22,7 @@ mod declaring;
 mod delayer;
 mod delayer_options;
 mod dmq;
+mod dmq_options;
 mod docs;
 mod durability;
 mod handshake;

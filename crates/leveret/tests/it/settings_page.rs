@@ -1,10 +1,11 @@
-//! docs/settings.md, docs/delayer-options.md and docs/trigger-options.md are what the tables of
-//! settings say. `UPDATE_DOCS=1` writes them anew.
+//! docs/settings.md, docs/delayer-options.md, docs/trigger-options.md and docs/dmq-options.md are what
+//! the tables of settings say. `UPDATE_DOCS=1` writes them anew.
 
 use std::fs;
 use std::path::Path;
 
 use delayer::config::OPTIONS;
+use dmq::config::DMQ;
 use server::config::SETTINGS;
 use service::shutdown::Exit;
 use trigger::config::{ACCOUNT, BROKER, TRIGGER, TRIGGERS};
@@ -30,9 +31,9 @@ A later layer wins:
 
 In a file, the first part of a name may be a table: `cert` in `[tls]` is `tls_cert`. A list is an
 array in a file, parted by commas in a variable, and a flag that is repeated. An unknown name is
-refused, with the nearest one. Sections `[delayer.NAME]` run a delayer each beside the broker, and
-`[trigger.NAME]` a trigger; their settings are those of [the delayer](delayer-options.md) and of
-[the trigger](trigger-options.md).
+refused, with the nearest one. Sections `[delayer.NAME]` run a delayer each beside the broker,
+`[trigger.NAME]` a trigger, and `[dmq]` a node of a DMQ bus; their settings are those of
+[the delayer](delayer-options.md), [the trigger](trigger-options.md) and [the node](dmq-options.md).
 
 A size has a unit of 1,024 (`k`, `KiB`, `M`, `MiB`, `G`, `GiB`, `T`, `TiB`) or 1,000 (`kB`, `MB`,
 `GB`, `TB`), or none for bytes. A duration always has one: `ms`, `s`, `m`, `h`, `d`. `HOST` is an
@@ -122,6 +123,47 @@ none for bytes. Names after the first mean the same.
 This page is made from the tables in `crates/trigger/src/config`.
 ";
 
+const DMQ_HEAD: &str = "\
+# Settings of `leveret dmq`
+
+See every setting, its value and where that comes from, and what is wrong or odd:
+
+    leveret dmq --print-config --config dmq.toml
+    leveret dmq check --config dmq.toml
+
+[The guide](dmq.md) says how to join a bus. What Kamailio's module `dmq` has is called as there.
+Every setting has one name: `ping_interval` is `ping_interval` in `dmq.toml`,
+`LEVERET_DMQ_PING_INTERVAL` in the environment and `--ping-interval` on the command line. In a file
+the first part of a name may be a table: `bridge_peers` is `peers` in `[bridge]`. An unknown name is
+refused, with the nearest one.
+
+A later layer wins:
+
+1. the default
+2. `dmq.toml` in the working directory or, if there is none, in `/etc/leveret`; `--config FILE` or
+   `LEVERET_DMQ_CONFIG` names another file, which has to be there
+3. `dmq.d/*.toml` beside that file, in the order of their names
+4. the environment
+5. the command line
+
+A list is an array in a file, parted by commas in a variable, and a flag that is repeated; a value
+that sets it replaces it. No name in a list holds a comma. A node reads its settings when it starts.
+
+In `leveret.toml` (or `conf.d/*.toml`) the same settings stand in `[dmq]`, or in tables such as
+`[dmq.bridge]`, and run the node inside the broker, one in a process. There `bridge_broker` is the
+broker itself, as the user `default_user`, and the log is the broker's.
+
+The password in `bridge_broker` is never printed. A file with the URL is named by
+`bridge_broker_file`, or in the environment by `LEVERET_DMQ_BRIDGE_BROKER_FILE`.
+
+A URI is `sip:HOST:PORT`, with `;transport=tcp` or `;transport=tls` where that is not UDP; without a
+port it is 5060, or 5061 by TLS. A `BOOL` is true or false, or 1 or 0 where Kamailio writes that. `MS`
+is milliseconds. A size has a unit of 1,024 (`KiB`, `MiB`, `GiB`) or 1,000 (`kB`, `MB`, `GB`), or none
+for bytes. The name of a peer is 1 to 64 letters, digits or `-_.!~*'()&=+$`.
+
+This page is made from the table in `crates/dmq/src/config/table.rs`.
+";
+
 /// The codes of a part that may run triggers, or not.
 fn exit_codes(runs_triggers: bool) -> String {
     let mut table = String::from("\n## Exit codes\n\n| Code | Meaning |\n|---|---|\n");
@@ -162,4 +204,9 @@ fn the_page_of_the_triggers_settings_is_true() {
         "trigger-options.md",
         &format!("{TRIGGER_HEAD}{}{}", tables.concat(), exit_codes(true)),
     );
+}
+
+#[test]
+fn the_page_of_the_nodes_settings_is_true() {
+    is_true("dmq-options.md", &format!("{DMQ_HEAD}{}{}", DMQ.markdown(), exit_codes(false)));
 }

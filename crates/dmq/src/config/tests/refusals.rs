@@ -43,7 +43,11 @@ const REFUSED: &[(&str, &str)] = &[
         "tls.key_file = 'k'",
         "tls_key_file: tls_cert_file and tls_key_file belong together: set the other one as well",
     ),
-    ("tls.names = ['n']", "tls_names: no certificate of a client is asked for: set tls_ca_file"),
+    (
+        "notification_address = 'sip:n;transport=tls'",
+        "notification_address: TLS needs tls_ca_file, or a certificate of our own in tls_cert_file \
+         and tls_key_file",
+    ),
     // Numbers.
     ("ping_interval = 0", "ping_interval: must be from 1 to 3600"),
     ("ping_interval = 3601", "ping_interval: must be from 1 to 3600"),

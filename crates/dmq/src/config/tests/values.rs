@@ -142,7 +142,7 @@ fn kamailio_writes_truth_as_numbers() {
 #[test]
 fn addresses_are_read_as_kamailio_writes_them() {
     let address = |text: &str| {
-        let config = config(&format!("notification_address = '{text}'"));
+        let config = config(&format!("tls.ca_file = 'a'\nnotification_address = '{text}'"));
         config.notification_address[0].uri.to_string()
     };
     assert_eq!(address("sip:dmq.Example"), "sip:dmq.example:5060");
