@@ -14,7 +14,6 @@ use service::http::refusal::Refusal;
 
 use super::request::{self, Body, Query};
 use super::{Answer, from_nodes, json as view, ok, soon};
-use crate::address::NodeUri;
 use crate::desk::{Handed, Node, ReplicateError, Replication, SendError};
 use crate::message::{Outgoing, Recipient};
 
@@ -34,7 +33,7 @@ pub(super) async fn nodes(State(node): State<Node>) -> Answer {
 
 /// `DELETE /api/dmq/nodes/URI`, like `kamcmd dmq.remove`
 pub(super) async fn remove(State(node): State<Node>, Path(uri): Path<String>) -> Answer {
-    let uri: NodeUri = request::node("the path", &uri)?;
+    let uri = request::node("the path", &uri)?;
     if !soon(node.remove(uri.clone())).await? {
         let error = format!(
             "{uri} is no other node of the list; /api/dmq/nodes lists all, and a node cannot remove \

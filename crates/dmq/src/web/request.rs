@@ -8,6 +8,8 @@ use axum::http::StatusCode;
 use serde::de::DeserializeOwned;
 use service::http::refusal::Refusal;
 
+use crate::address::{NodeUri, UriError};
+
 /// Bytes of a request's body: a message of 64 KiB fits, however it is written in JSON.
 pub(super) const BODY_BYTES_MAX: usize = 1 << 20;
 
@@ -91,13 +93,9 @@ pub(super) fn json<T: DeserializeOwned>(body: Body, example: &str) -> Result<T, 
 }
 
 /// A text as a node's URI; `name` says where it stood.
-pub(super) fn node<T>(name: &str, text: &str) -> Result<T, Refusal>
-where
-    T: FromStr<Err = crate::address::UriError>,
-{
-    text.parse().map_err(|reason| {
-        let error =
-            format!("{name}: expected a node such as sip:10.0.0.1:5060, but of {text:?}: {reason}");
-        Refusal::bad(error)
+pub(super) fn node(name: &str, text: &str) -> Result<NodeUri, Refusal> {
+    text.parse().map_err(|reason: UriError| {
+        let expected = "expected a node such as sip:10.0.0.1:5060";
+        Refusal::bad(format!("{name}: {expected}, but of {text:?}: {reason}"))
     })
 }
