@@ -6,13 +6,21 @@
 mod address;
 mod audit;
 mod kamailio;
+mod netns;
 mod node;
 mod packet;
 mod process;
 
+mod bridge;
+mod commands;
 mod delivering;
+mod embedded;
+mod failing;
 mod hazards;
 mod joining;
+mod leaving;
 mod peer_kamailio;
 mod receiving;
 mod replicating;
+mod streams;
+mod tables;

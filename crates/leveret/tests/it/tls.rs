@@ -40,22 +40,28 @@ impl Authority {
         Authority { certificate: der, pem, issuer: Issuer::new(params, key) }
     }
 
-    fn sign(&self, name: &str, usage: ExtendedKeyUsagePurpose) -> Identity {
-        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    fn sign(&self, name: &str, host: &str, usages: &[ExtendedKeyUsagePurpose]) -> Identity {
+        let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
         params.distinguished_name.push(DnType::OrganizationName, "Field");
-        params.extended_key_usages = vec![usage];
+        params.extended_key_usages = usages.to_vec();
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         Identity { certificate: certificate.der().clone(), key, pem: certificate.pem() }
     }
 
     pub(crate) fn client(&self, name: &str) -> Identity {
-        self.sign(name, ExtendedKeyUsagePurpose::ClientAuth)
+        self.sign(name, "localhost", &[ExtendedKeyUsagePurpose::ClientAuth])
     }
 
     pub(crate) fn server(&self) -> Identity {
-        self.sign("server", ExtendedKeyUsagePurpose::ServerAuth)
+        self.sign("server", "localhost", &[ExtendedKeyUsagePurpose::ServerAuth])
+    }
+
+    /// Both, for who connects to others as they to him.
+    pub(crate) fn node(&self, host: &str) -> Identity {
+        let usages = [ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth];
+        self.sign("node", host, &usages)
     }
 
     fn config(&self, identity: Option<&Identity>) -> Arc<ClientConfig> {

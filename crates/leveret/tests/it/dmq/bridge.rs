@@ -3,4 +3,5 @@
 mod failing;
 mod inward;
 mod outward;
+mod peer_kamailio;
 mod world;

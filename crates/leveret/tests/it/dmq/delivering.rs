@@ -1,12 +1,14 @@
 //! Messages on their way out: in order, once, and with an outcome for each node.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::json;
 
 use super::node::{Manner, Node};
 use super::packet::Packet;
-use super::process::{Dmq, Member, outcomes};
+use super::process::{Dmq, Member, outcomes, within};
+use crate::server::DEADLINE;
 
 fn chats(packet: &Packet) -> bool {
     packet.asks("chat")
@@ -147,19 +149,19 @@ fn order_to_a_node_holds_even_when_it_is_slow() {
     let ours = Dmq::beside(&[&other]).set("t1_ms", 30).start();
     ours.expect_active(&[&other]);
     std::thread::scope(|scope| {
-        for n in 0..10 {
+        for n in 0..10_u64 {
             scope.spawn({
                 let (ours, other) = (&ours, &other);
                 move || ours.send("chat", other, &n.to_string())
             });
             // It has to be queued before the next is sent.
-            let queued = || {
-                let row = ours.row(&other.uri());
-                let count = |name: &str| row[name].as_u64().unwrap();
-                let begun = other.all(chats).iter().any(|packet| packet.text() == n.to_string());
-                begun || count("queued") + count("in_flight") > 0
+            let is_taken = || {
+                let begun: BTreeSet<String> =
+                    other.all(chats).iter().map(|packet| packet.text().to_owned()).collect();
+                let queued = ours.row(&other.uri())["queued"].as_u64().unwrap();
+                begun.len() as u64 + queued > n
             };
-            super::process::within(crate::server::DEADLINE, "it waits", queued);
+            within(DEADLINE, "it waits", is_taken);
         }
     });
     let mut order: Vec<String> = other.all(chats).iter().map(|p| p.text().to_owned()).collect();
@@ -173,7 +175,7 @@ fn order_to_a_node_holds_even_when_it_is_slow() {
 fn what_waits_for_a_node_is_bounded() {
     let other = Node::start();
     other.behave_for("chat", Manner::Silent);
-    let ours = Dmq::beside(&[&other]).set("queue_messages_max", 3).set("fr_timer_ms", 3000).start();
+    let ours = Dmq::beside(&[&other]).set("queue_messages_max", 3).set("fr_timer_ms", 1000).start();
     ours.expect_active(&[&other]);
     let words: Vec<String> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..12)

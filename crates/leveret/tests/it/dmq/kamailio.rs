@@ -64,8 +64,8 @@ request_route {
             xlog("L_WARN", "REPLICATED [$hdr(Via)]\n");
             sl_send_reply("200", "copy");
         } else {
-            dmq_t_replicate();
             sl_send_reply("200", "original");
+            dmq_t_replicate();
         }
         exit;
     }
@@ -136,7 +136,8 @@ impl Kamailio {
             writeln!(text, "loadmodule \"{module}.so\"").unwrap();
         }
         let (own, ping, answer) = (self.uri(), PING.as_secs(), ANSWER.as_millis());
-        let table = "size=4;autoexpire=0;dmqreplicate=1;";
+        // Cells of a table without `autoexpire` never expire, whatever they are told.
+        let table = "size=4;autoexpire=3600;dmqreplicate=1;";
         for (module, name, value) in [
             ("tm", "fr_timer", answer.to_string()),
             ("ctl", "binrpc", format!("\"unix:{dir}/ctl\"")),

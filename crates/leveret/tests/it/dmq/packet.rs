@@ -38,9 +38,17 @@ pub(crate) fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
 }
 
 fn headers<'a>(head: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
+    let short = SHORT.iter().find(|(_, long)| long.eq_ignore_ascii_case(name));
+    let is = move |key: &str| {
+        key.eq_ignore_ascii_case(name) || short.is_some_and(|(s, _)| key.eq_ignore_ascii_case(s))
+    };
     let lines = head.split("\r\n").skip(1).filter_map(|line| line.split_once(':'));
-    lines.filter(move |(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+    lines.filter(move |(key, _)| is(key.trim_end())).map(|(_, value)| value.trim())
 }
+
+/// Headers that may be written short.
+const SHORT: &[(&str, &str)] =
+    &[("v", "Via"), ("f", "From"), ("t", "To"), ("i", "Call-ID"), ("l", "Content-Length")];
 
 impl Packet {
     /// First line and headers, without the blank line.
