@@ -138,7 +138,11 @@ async fn from_nodes<T>(asked: impl Future<Output = Result<T, Gone>>) -> Result<T
         );
         Refusal::new(StatusCode::GATEWAY_TIMEOUT, error)
     })?;
-    Ok(answered.map_err(Silence::from)?)
+    answered.map_err(|Gone| {
+        let error = "the node stops, and not all nodes have answered; what was sent may have \
+                     arrived nevertheless";
+        Refusal::unavailable(error)
+    })
 }
 
 async fn status(node: &Node) -> Result<Box<Status>, Silence> {
