@@ -28,7 +28,6 @@ use std::time::Duration;
 
 use client::address::Address;
 use client::backoff::{Backoff, Pauses};
-use client::error::Error;
 use client::event::Event;
 use client::link::topology::Topology;
 use client::link::{Link, LinkEvent, Purpose as LinkPurpose};
@@ -315,25 +314,4 @@ fn buffered(link: Option<&mut Link>) -> Option<Event> {
 /// Whether an event is not of an earlier channel.
 fn concerns(link: &mut Link, event: &Event) -> bool {
     link.open().is_none_or(|open| open.concerns(event))
-}
-
-/// The error, and what to do about it.
-fn explained(error: &Error) -> String {
-    let code = match error {
-        Error::Channel(closed) => closed.code,
-        _ => 0,
-    };
-    let advice = match code {
-        403 => {
-            "; give the user permission to declare exchange and queue (configure), or declare them \
-             yourself; it needs read and write for both"
-        }
-        404 => "; declare it, or give the user permission to (configure)",
-        406 => {
-            "; there is one of this name that differs: delete it, or name another (bridge_exchange, \
-             bridge_queue)"
-        }
-        _ => "",
-    };
-    format!("{error}{advice}")
 }

@@ -4,8 +4,9 @@ use client::event::{Delivery, Event};
 use client::link::LinkEvent;
 
 use super::outbound::{self, ReplyTo, Verdict};
+use super::troubles::explained;
 use super::waiting::{Purpose, Unsettled};
-use super::{Bridge, BridgeEvent, SendKey, concerns, explained};
+use super::{Bridge, BridgeEvent, SendKey, concerns};
 use crate::desk::SendError;
 use crate::message::Delivered;
 

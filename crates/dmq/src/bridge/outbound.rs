@@ -30,9 +30,9 @@ pub(super) enum Bad {
     #[error("its header {0} is not text")]
     NotText(&'static str),
     #[error("its header {NODE_HEADER} is no node: {0}; write sip:host:port")]
-    BadNode(#[from] UriError),
+    Node(#[from] UriError),
     #[error("its content type is not text")]
-    BadContentType,
+    ContentType,
     #[error("its body has {bytes} bytes, and {bytes_max} are the most (body_bytes_max)")]
     TooLarge { bytes: u64, bytes_max: usize },
 }
@@ -86,7 +86,7 @@ pub(super) fn asked(delivery: &Delivery, body_bytes_max: usize) -> Result<Outgoi
     Ok(Outgoing {
         peer: peer.into(),
         to,
-        content_type: content_type.map_err(|_| Bad::BadContentType)?.into(),
+        content_type: content_type.map_err(|_| Bad::ContentType)?.into(),
         body: delivery.body.as_slice().into(),
         lane: 0,
     })

@@ -5,8 +5,9 @@ use client::link::LinkEvent;
 use tokio::time::Instant;
 
 use super::inbound::Publication;
+use super::troubles::explained;
 use super::waiting::Purpose;
-use super::{Bridge, BridgeEvent, concerns, explained};
+use super::{Bridge, BridgeEvent, concerns};
 
 /// Bytes that may wait to be written to the broker.
 const OUTPUT_BYTES_MAX: usize = 8 * 1024 * 1024;

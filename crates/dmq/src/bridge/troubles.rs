@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use client::error::Error;
 use tokio::time::Instant;
 
 /// The same words are logged again after this time.
@@ -32,4 +33,25 @@ impl Troubles {
     pub(super) fn over(&mut self, kind: &'static str) {
         self.0.remove(kind);
     }
+}
+
+/// The error, and what to do about it.
+pub(super) fn explained(error: &Error) -> String {
+    let code = match error {
+        Error::Channel(closed) => closed.code,
+        _ => 0,
+    };
+    let advice = match code {
+        403 => {
+            "; give the user permission to declare exchange and queue (configure), or declare them \
+             yourself; it needs read and write for both"
+        }
+        404 => "; declare it, or give the user permission to (configure)",
+        406 => {
+            "; there is one of this name that differs: delete it, or name another (bridge_exchange, \
+             bridge_queue)"
+        }
+        _ => "",
+    };
+    format!("{error}{advice}")
 }
