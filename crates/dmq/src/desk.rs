@@ -69,11 +69,6 @@ pub fn is_peer_name(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.bytes().all(may_stand)
 }
 
-/// Whether a hash table or one of its keys can be called so.
-pub fn is_table_name(name: &str) -> bool {
-    (1..=255).contains(&name.len()) && !name.contains(char::is_control)
-}
-
 /// A SIP request to be replicated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replication {

@@ -88,6 +88,9 @@ impl Engine {
             self.turn(&shutdown).await;
             self.tick();
         }
+        let clock = self.clock();
+        self.parts.bus.give_up(clock);
+        self.execute();
         if let Some(bridge) = &mut self.parts.bridge {
             bridge.end().await;
         }

@@ -67,7 +67,7 @@ pub enum Outcome {
     Unreachable(String),
     /// So much waits for the node that it was not queued.
     Full,
-    /// The node left the bus, or we stop, before it was sent.
+    /// The node left the bus before it was sent, or we stopped before there was an answer.
     Dropped,
 }
 

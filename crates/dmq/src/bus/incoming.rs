@@ -182,17 +182,24 @@ impl Bus {
             return Some(Answer { code: 200, reason: None, body });
         }
         if peer == HTABLE_PEER && self.tables.is_some() {
-            return Some(self.take_cells(request, clock));
-        }
-        if !self.peers.knows(peer) {
+            let answer = self.take_cells(request, clock);
+            if answer.code != 200 || !self.wants(peer) {
+                return Some(answer);
+            }
+        } else if !self.peers.knows(peer) {
             return Some(Answer::of(404));
         }
-        if !self.peers.is_bridged(peer) && !self.peers.is_heard(peer) {
+        if !self.wants(peer) {
             self.counters.delivered += 1;
             return Some(Answer::of(200));
         }
         let message = received(peer.into(), request, source, clock);
         self.deliver(message, packet, source, way, key)
+    }
+
+    /// Whether a message is copied for somebody.
+    fn wants(&self, peer: &str) -> bool {
+        self.peers.is_bridged(peer) || self.peers.is_heard(peer)
     }
 
     fn take_cells(&mut self, request: &Request<'_>, clock: Clock) -> Answer {

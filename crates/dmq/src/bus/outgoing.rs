@@ -406,6 +406,17 @@ impl Bus {
         self.act(clock);
     }
 
+    /// Gives up all that waits and is under way, so that everybody who asked gets an answer.
+    pub(crate) fn give_up(&mut self, clock: Clock) {
+        let nodes: Vec<NodeUri> = self.outboxes.keys().cloned().collect();
+        nodes.iter().for_each(|node| self.down(node, clock));
+        for what in self.clients.abort_all(|_| true) {
+            if let Purpose::Cargo { node, kind, lane, batch } = what {
+                self.ended(&node, kind, lane, batch, Outcome::Dropped, clock);
+            }
+        }
+    }
+
     /// A node can be sent to.
     pub(super) fn up(&mut self, node: &NodeUri, clock: Clock) {
         self.want_tables(Some(node), clock);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::net::*;
-use crate::desk::{SendError, TableSet, Value};
+use crate::desk::{SendError, Subscription, TableSet, Value};
 use crate::message::{Outcome, Recipient};
 
 fn pair(seed: u64) -> Net {
@@ -160,4 +160,38 @@ fn a_replicated_request_goes_round_once() {
     assert!(looped.is_err());
     net.with(1, |bus, clock| bus.replicate(request, node, true, 3, clock)).unwrap();
     assert!(net.with(1, |bus, clock| bus.replicate(b"nonsense", None, false, 4, clock)).is_err());
+}
+
+#[test]
+fn what_tables_are_told_can_be_listened_to() {
+    let mut net = pair(35);
+    let (to, mut heard) = tokio::sync::mpsc::channel(10);
+    let subscription = |peer: &str| Subscription {
+        peer: Some(peer.into()),
+        to: to.clone(),
+        missed: Default::default(),
+    };
+    let peers = &mut net.ours(2).bus.peers;
+    assert!(peers.subscribe(subscription("no name")).is_err());
+    peers.subscribe(subscription("htable")).unwrap();
+    let set = TableSet { table: "t".into(), key: "k".into(), value: Value::Int(7), expire_s: None };
+    net.with(1, |bus, clock| bus.set_cell(&set, 1, clock)).unwrap();
+    net.run_for(Duration::from_secs(1));
+    let message = heard.try_recv().unwrap();
+    assert_eq!((&*message.peer, &*message.content_type), ("htable", "application/json"));
+    assert!(message.body.starts_with(br#"{"action":2,"htname":"t","cname":"k""#));
+    assert_eq!(words(&mut net, 1, 1), ["taken"]);
+}
+
+#[test]
+fn who_waits_when_the_node_stops_is_told() {
+    let mut net = pair(36);
+    net.kill(2);
+    for ticket in 1..=5 {
+        net.broadcast(1, "x", ticket);
+    }
+    net.with(1, |bus, clock| bus.give_up(clock));
+    for ticket in 1..=5 {
+        assert_eq!(words(&mut net, 1, ticket), ["dropped"]);
+    }
 }
