@@ -62,13 +62,6 @@ pub enum SendError {
     },
 }
 
-/// Whether a peer can be called so: it is the user part of a SIP URI, where these need no escape
-/// (RFC 3261 section 25.1, `unreserved` and most of `user-unreserved`).
-pub fn is_peer_name(name: &str) -> bool {
-    let may_stand = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,".contains(&byte);
-    (1..=64).contains(&name.len()) && name.bytes().all(may_stand)
-}
-
 /// A SIP request to be replicated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replication {

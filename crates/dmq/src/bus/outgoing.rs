@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use super::{Bus, Clock, Effect, Purpose};
 use crate::address::{NodeUri, Transport};
-use crate::desk::{NodeState, ReplicateError, SendError, is_peer_name};
+use crate::desk::{NodeState, ReplicateError, SendError};
 use crate::htable::Sync;
 use crate::members::{Answer, Notice};
 use crate::message::{Delivered, Outcome, Outgoing, Recipient};
 use crate::outbox::{Cargo, Item, Kind, Outbox};
-use crate::sip::grammar::is_content_type;
+use crate::sip::grammar::{is_content_type, is_peer};
 use crate::sip::write::{Kdmq, replicate};
 use crate::sip::{Message, Response};
 use crate::transaction::Due;
@@ -55,7 +55,7 @@ impl Bus {
     }
 
     fn check(&self, message: &Outgoing) -> Result<(), SendError> {
-        if !is_peer_name(&message.peer) || *message.peer == *self.plan.channel {
+        if !is_peer(&message.peer) || *message.peer == *self.plan.channel {
             return Err(SendError::BadPeer(message.peer.to_string()));
         }
         if !message.content_type.is_empty() && !is_content_type(&message.content_type) {

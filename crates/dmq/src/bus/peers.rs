@@ -6,8 +6,9 @@ use std::sync::Arc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use crate::config::ANY;
-use crate::desk::{SubscribeError, Subscription, is_peer_name};
+use crate::desk::{SubscribeError, Subscription};
 use crate::message::Received;
+use crate::sip::grammar::is_peer;
 
 /// Streams that may be open at a time.
 const SUBSCRIPTIONS_MAX: usize = 64;
@@ -36,7 +37,7 @@ impl Peers {
 
     /// Whether its messages are published.
     pub(crate) fn is_bridged(&self, peer: &str) -> bool {
-        self.bridged.iter().any(|name| name == ANY || name == peer)
+        self.bridged.iter().any(|name| name == peer || name == ANY && is_peer(peer))
     }
 
     /// Whether anybody wants its messages.
@@ -59,7 +60,7 @@ impl Peers {
 
     /// Takes a listener. Its peer is known as long as it listens.
     pub(crate) fn subscribe(&mut self, subscription: Subscription) -> Result<(), SubscribeError> {
-        if let Some(peer) = subscription.peer.as_ref().filter(|peer| !is_peer_name(peer)) {
+        if let Some(peer) = subscription.peer.as_ref().filter(|peer| !is_peer(peer)) {
             return Err(SubscribeError::BadPeer(peer.clone()));
         }
         self.subscriptions.retain(|one| !one.to.is_closed());

@@ -7,8 +7,8 @@ use service::config::{Invalid, Size};
 
 use super::{ANY, DmqConfig, HTABLE_PEER};
 use crate::address::{NodeUri, Transport};
-use crate::desk::is_peer_name;
 use crate::htable::TableSpec;
+use crate::sip::grammar::is_peer;
 
 /// Kamailio's documentation names no upper limit; nodes that are asked once an hour are not watched.
 const PING_INTERVAL_S_MAX: u32 = 3600;
@@ -192,7 +192,7 @@ fn is_name(setting: &'static str, name: &str) -> Result<(), Invalid> {
     let reason = format!(
         "a peer's name is 1 to 64 of A-Z a-z 0-9 - _ . ! ~ * ' ( ) & = + $ and ,, not {name:?}"
     );
-    ensure(is_peer_name(name), setting, reason)
+    ensure(is_peer(name), setting, reason)
 }
 
 fn bridge(c: &DmqConfig) -> Result<(), Invalid> {
