@@ -23,12 +23,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store", &[]),
     ("service", &[]),
     ("broker", &["amqp", "store"]),
-    ("client", &["amqp"]),
+    ("client", &["amqp", "service"]),
     ("delayer", &["amqp", "client", "service", "store"]),
     ("trigger", &["amqp", "client", "service"]),
     ("dmq", &["amqp", "client", "service"]),
     ("server", &["amqp", "broker", "service", "store"]),
-    ("leveret", &["delayer", "dmq", "server", "service", "trigger"]),
+    ("leveret", &["client", "delayer", "dmq", "server", "service", "trigger"]),
     ("xtask", &["amqp", "client"]),
 ];
 

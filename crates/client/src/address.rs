@@ -223,6 +223,18 @@ impl Address {
         text.split(',').enumerate().map(parse).collect()
     }
 
+    /// A broker on this machine, without TLS.
+    pub fn local(port: u16, user: &str, password: &str, vhost: &str) -> Address {
+        Address {
+            host: "127.0.0.1".into(),
+            port,
+            user: user.to_owned(),
+            password: Password(password.to_owned()),
+            vhost: vhost.to_owned(),
+            ..Address::default()
+        }
+    }
+
     /// Moves to one of the listeners of a broker on this machine, to one that is reached on
     /// loopback if there is one: some users may log in there only.
     pub fn move_to(&mut self, listeners: &[SocketAddr]) {

@@ -6,13 +6,14 @@
 //! [`next`](connection::Connection::next) in its loop. There are no background tasks and no locks:
 //! what is not polled does not happen, heartbeats included.
 //!
-//! Reading order: [`address`] and [`options`] (where to), [`connection`] (the calls), [`event`]
+//! Reading order: [`address`], [`addresses`] and [`options`] (where to), [`connection`] (the calls), [`event`]
 //! (what comes back), [`confirms`] (which of the published messages are safe), [`backoff`] (when to
 //! try again), [`error`].
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
 pub mod address;
+pub mod addresses;
 pub mod backoff;
 pub mod confirms;
 pub mod connection;

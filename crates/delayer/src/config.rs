@@ -13,11 +13,12 @@ mod tests;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use client::addresses::Addresses;
 use service::config::{FileKind, Setting, Settings, Size, Spelling};
 use service::listen::HostPort;
 use service::log::{Format, Level};
 
-pub use address::{Addresses, StorageAddress};
+pub use address::StorageAddress;
 pub use check::warnings;
 pub use value::{
     DueSource, Mode, OnShutdown, Seconds, StorageEngine, TimestampUnit, UseReplyTo, WwwPort,

@@ -13,6 +13,7 @@ mod tests;
 
 use std::path::PathBuf;
 
+use client::addresses::Addresses;
 use service::config::{Settings, Size};
 use service::listen::HostPort;
 use service::log::{Format, Level};
@@ -20,7 +21,7 @@ use service::log::{Format, Level};
 use crate::address::{NodeUri, Transport};
 
 pub use sources::{KIND, alone, kind};
-pub use value::{Brokers, Network, NotificationAddress, ServerSocket, Switch};
+pub use value::{Network, NotificationAddress, ServerSocket, Switch};
 pub use warnings::warnings;
 
 /// Stands for every name in a list of peers or tables.
@@ -91,7 +92,7 @@ pub struct DmqConfig {
     /// Peers whose messages are published; `*` is any, none is no bridge. Default: none.
     pub bridge_peers: Vec<String>,
     /// Brokers, any of which will do. Default: `amqp://guest:guest@localhost:5672/`.
-    pub bridge_broker: Brokers,
+    pub bridge_broker: Addresses,
     /// The topic exchange. Default: `dmq`.
     pub bridge_exchange: String,
     /// The queue whose messages are sent; empty: none. Default: `dmq.send`.
@@ -145,7 +146,7 @@ impl Default for DmqConfig {
             htable: vec![ANY.into()],
             htable_bytes_max: Size(64 << 20),
             bridge_peers: Vec::new(),
-            bridge_broker: Brokers::default(),
+            bridge_broker: Addresses::default(),
             bridge_exchange: "dmq".into(),
             bridge_queue: "dmq.send".into(),
             bridge_confirm: true,

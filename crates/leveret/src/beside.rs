@@ -10,6 +10,7 @@ mod node;
 mod run;
 mod triggers;
 
+use client::address::Address;
 use server::config::{SETTINGS, ServeConfig};
 use service::config::{ConfigError, Loaded, Part, SectionKind, Sources};
 use trigger::config::{Home, Sections, kinds};
@@ -57,6 +58,12 @@ pub(crate) fn triggers(sources: &Sources) -> Result<(Sections, Home), ConfigErro
         ConfigError::Nothing(format!("{file}: no trigger: write a section [trigger.NAME]"))
     };
     beside.triggers.map(Triggers::into_parts).ok_or_else(nothing)
+}
+
+/// How a part reaches the broker that it runs beside; the real port is known when that is ready.
+fn home(broker: &ServeConfig) -> Address {
+    let port = broker.amqp_listen.first().map_or(0, |listen| listen.port);
+    Address::local(port, &broker.default_user, &broker.default_pass, &broker.default_vhost)
 }
 
 impl Beside {

@@ -1,9 +1,7 @@
-//! Where brokers and storages are: URLs whose passwords are never shown, and directories.
+//! Where storages are: directories, and URLs whose passwords are never shown.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use client::address::{Address, Password};
 use service::config::{Field, Shape, quoted};
 
 /// Where messages are stored.
@@ -83,62 +81,6 @@ impl Field for StorageAddress {
 
     fn is_masked(&self) -> bool {
         matches!(self, StorageAddress::Mongo(address) if masked(address) != *address)
-    }
-}
-
-/// The brokers, any of which will do; never empty. A list of URLs, parted by commas.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Addresses(pub Vec<Address>);
-
-impl Addresses {
-    /// A broker on this machine, without TLS.
-    pub fn local(port: u16, user: &str, password: &str, vhost: &str) -> Addresses {
-        Addresses(vec![Address {
-            host: "127.0.0.1".into(),
-            port,
-            user: user.to_owned(),
-            password: Password(password.to_owned()),
-            vhost: vhost.to_owned(),
-            ..Address::default()
-        }])
-    }
-
-    /// Moves the first of them to one of the listeners of this machine.
-    pub fn move_to(&mut self, listeners: &[SocketAddr]) {
-        if let Some(first) = self.0.first_mut() {
-            first.move_to(listeners);
-        }
-    }
-}
-
-impl Default for Addresses {
-    fn default() -> Self {
-        Addresses(vec![Address::default()])
-    }
-}
-
-impl Field for Addresses {
-    fn set(&mut self, raw: &[String]) -> Result<(), String> {
-        let list = Address::parse_list(&raw.join(",")).map_err(|error| error.to_string())?;
-        self.0 = list;
-        Ok(())
-    }
-
-    fn toml(&self) -> Option<String> {
-        let shown = |address: &Address| address.to_string().replacen('@', ":***@", 1);
-        Some(quoted(&self.0.iter().map(shown).collect::<Vec<_>>().join(",")))
-    }
-
-    fn shape(&self) -> Shape {
-        Shape::List
-    }
-
-    fn may_hold_password(&self) -> bool {
-        true
-    }
-
-    fn is_masked(&self) -> bool {
-        true
     }
 }
 

@@ -321,20 +321,6 @@ fn storage_addresses_say_which_store() {
 }
 
 #[test]
-fn a_broker_of_this_machine_is_reached_on_loopback() {
-    let reached = |listeners: &[&str]| {
-        let mut addresses = Addresses::local(0, "hare", "s3cret", "v/w");
-        let listeners: Vec<_> = listeners.iter().map(|at| at.parse().unwrap()).collect();
-        addresses.move_to(&listeners);
-        addresses.0[0].to_string()
-    };
-    assert_eq!(reached(&["127.0.0.1:1", "[::1]:1"]), "amqp://hare@127.0.0.1:1/v%2Fw");
-    assert_eq!(reached(&["192.0.2.1:1", "0.0.0.0:2"]), "amqp://hare@127.0.0.1:2/v%2Fw");
-    assert_eq!(reached(&["[::]:3"]), "amqp://hare@[::1]:3/v%2Fw");
-    assert_eq!(reached(&["192.0.2.1:4"]), "amqp://hare@192.0.2.1:4/v%2Fw");
-}
-
-#[test]
 fn words_are_read_in_every_usual_form() {
     assert_eq!(taken(&["--mode", "delay-only"]).mode, Mode::Delay);
     assert_eq!(taken(&["--mode", "Revive_Only"]).mode, Mode::Revive);

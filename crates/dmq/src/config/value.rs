@@ -1,10 +1,9 @@
 //! The types of a node's own settings, and how each reads and prints itself.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use client::address::{Address, Password};
 use ipnet::IpNet;
-use service::config::{Elsewhere, Field, Scalar, Shape, quoted};
+use service::config::{Scalar, quoted};
 use service::listen::HostPort;
 
 use crate::address::{NodeUri, Transport};
@@ -119,74 +118,5 @@ impl Scalar for ServerSocket {
     fn toml(&self) -> String {
         let prefix = self.transport.map_or(String::new(), |t| format!("{}:", t.word()));
         quoted(&format!("{prefix}{}", self.at))
-    }
-}
-
-/// The bridge's brokers, any of which will do; never empty. A list of URLs, parted by commas, whose
-/// passwords are not shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Brokers(pub Vec<Address>);
-
-impl Brokers {
-    /// A broker on this machine, without TLS.
-    pub fn local(port: u16, user: &str, password: &str, vhost: &str) -> Brokers {
-        Brokers(vec![Address {
-            host: "127.0.0.1".into(),
-            port,
-            user: user.to_owned(),
-            password: Password(password.to_owned()),
-            vhost: vhost.to_owned(),
-            ..Address::default()
-        }])
-    }
-
-    /// Moves the first of them to one of the listeners of this machine.
-    pub fn move_to(&mut self, listeners: &[SocketAddr]) {
-        if let Some(first) = self.0.first_mut() {
-            first.move_to(listeners);
-        }
-    }
-}
-
-impl Default for Brokers {
-    fn default() -> Self {
-        Brokers(vec![Address::default()])
-    }
-}
-
-impl Field for Brokers {
-    fn set(&mut self, raw: &[String]) -> Result<(), String> {
-        let list = Address::parse_list(&raw.join(",")).map_err(|error| error.to_string())?;
-        self.0 = list;
-        Ok(())
-    }
-
-    fn refer(&mut self, to: Elsewhere, at: &str) -> Option<Result<(), String>> {
-        match to {
-            Elsewhere::File => {
-                let text = std::fs::read_to_string(at)
-                    .map_err(|error| format!("cannot read the addresses in {at}: {error}"));
-                Some(text.and_then(|text| self.set(&[text.trim().to_owned()])))
-            }
-            // The setting is a variable itself.
-            Elsewhere::Environment => None,
-        }
-    }
-
-    fn toml(&self) -> Option<String> {
-        let shown = |address: &Address| address.to_string().replacen('@', ":***@", 1);
-        Some(quoted(&self.0.iter().map(shown).collect::<Vec<_>>().join(",")))
-    }
-
-    fn shape(&self) -> Shape {
-        Shape::List
-    }
-
-    fn may_hold_password(&self) -> bool {
-        true
-    }
-
-    fn is_masked(&self) -> bool {
-        true
     }
 }

@@ -3,11 +3,13 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use delayer::config::{Addresses, DelayerConfig, OPTIONS, StorageAddress, WwwPort};
+use client::addresses::Addresses;
+use delayer::config::{DelayerConfig, OPTIONS, StorageAddress, WwwPort};
 use server::config::ServeConfig;
 use service::config::{ConfigError, FileKind, Loaded, Origin, Section};
 use service::shutdown::Shutdown;
 
+use super::home;
 use super::run::Failure;
 
 /// The kind of its sections.
@@ -44,7 +46,7 @@ pub(super) fn read(broker: &Loaded<ServeConfig>) -> Result<Vec<Delayer>, ConfigE
 fn delayer(broker: &ServeConfig, section: &Section) -> Result<Delayer, ConfigError> {
     let directory = broker.data_dir.join(format!("delayer-{}", section.name));
     let defaults = DelayerConfig {
-        rabbitmq_address: own_address(broker),
+        rabbitmq_address: Addresses(vec![home(broker)]),
         storage_address: StorageAddress::Path(directory),
         www_port: WwwPort::Off,
         ..DelayerConfig::default()
@@ -62,12 +64,6 @@ fn delayer(broker: &ServeConfig, section: &Section) -> Result<Delayer, ConfigErr
         return Err(delayer.refused("rabbitmq-address", reason.to_owned()));
     }
     Ok(delayer)
-}
-
-/// How a delayer reaches the broker that it runs beside; the real port is known when it is ready.
-fn own_address(broker: &ServeConfig) -> Addresses {
-    let port = broker.amqp_listen.first().map_or(0, |listen| listen.port);
-    Addresses::local(port, &broker.default_user, &broker.default_pass, &broker.default_vhost)
 }
 
 impl Delayer {

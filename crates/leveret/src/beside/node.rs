@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 
-use dmq::config::{Brokers, DMQ, DmqConfig};
+use client::addresses::Addresses;
+use dmq::config::{DMQ, DmqConfig};
 use server::config::ServeConfig;
 use service::config::{ConfigError, FileKind, Loaded, Origin, Section};
 use service::shutdown::Shutdown;
 
+use super::home;
 use super::run::Failure;
 
 /// Settings that a node beside the broker does not have: the process has one log.
@@ -24,7 +26,8 @@ pub(super) fn read(broker: &Loaded<ServeConfig>) -> Result<Option<Node>, ConfigE
     let Some(section) = broker.sections.iter().find(|section| section.kind == kind) else {
         return Ok(None);
     };
-    let defaults = DmqConfig { bridge_broker: own_broker(&broker.config), ..DmqConfig::default() };
+    let defaults =
+        DmqConfig { bridge_broker: Addresses(vec![home(&broker.config)]), ..DmqConfig::default() };
     let loaded = DMQ.section(defaults, section).map_err(|error| error.inside(section))?;
     let node = Node { section: section.clone(), loaded };
     for setting in NOT_ITS_OWN {
@@ -39,12 +42,6 @@ pub(super) fn read(broker: &Loaded<ServeConfig>) -> Result<Option<Node>, ConfigE
         return Err(node.refused("bridge_broker", reason.to_owned()));
     }
     Ok(Some(node))
-}
-
-/// How the bridge reaches the broker beside it; the real port is known when that is ready.
-fn own_broker(broker: &ServeConfig) -> Brokers {
-    let port = broker.amqp_listen.first().map_or(0, |listen| listen.port);
-    Brokers::local(port, &broker.default_user, &broker.default_pass, &broker.default_vhost)
 }
 
 impl Node {

@@ -26,7 +26,7 @@ pub(super) fn read(
 ) -> Result<Option<Triggers>, ConfigError> {
     let drop_ins = Spelling::LEVERET.drop_ins;
     let Some(sections) = Sections::beside(broker, drop_ins, sources)? else { return Ok(None) };
-    let home = home(&broker.config);
+    let home = Home(super::home(&broker.config));
     let set = sections.resolve(Some(&home))?;
     if broker.config.amqp_listen.is_empty()
         && let Some(trigger) = set.triggers.iter().find(|trigger| trigger.is_at_home)
@@ -36,12 +36,6 @@ pub(super) fn read(
         return Err(sections.refused(&trigger.name, "broker", reason));
     }
     Ok(Some(Triggers { sections, set, home }))
-}
-
-/// How triggers reach the broker that they run beside; the real port is known when it is ready.
-fn home(broker: &ServeConfig) -> Home {
-    let port = broker.amqp_listen.first().map_or(0, |listen| listen.port);
-    Home::new(port, &broker.default_user, &broker.default_pass, &broker.default_vhost)
 }
 
 /// What it takes to read the file again.

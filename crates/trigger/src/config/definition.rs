@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use client::address::{Address, Mechanism, Password};
+use client::address::{Address, Mechanism};
 use client::backoff::Pauses;
 use client::options::TlsFiles;
 use service::shutdown::Hangups;
@@ -63,21 +63,9 @@ impl fmt::Debug for Secrets {
 
 /// The broker that triggers run beside, in the same process.
 #[derive(Clone, Debug)]
-pub struct Home(pub(super) Address);
+pub struct Home(pub Address);
 
 impl Home {
-    /// A listener of this machine without TLS, and who logs in.
-    pub fn new(port: u16, user: &str, password: &str, vhost: &str) -> Home {
-        Home(Address {
-            host: "127.0.0.1".into(),
-            port,
-            user: user.to_owned(),
-            password: Password(password.to_owned()),
-            vhost: vhost.to_owned(),
-            ..Address::default()
-        })
-    }
-
     /// Moves to one of the listeners that the broker has.
     pub fn move_to(&mut self, listeners: &[SocketAddr]) {
         self.0.move_to(listeners);

@@ -242,13 +242,6 @@ fn a_brokers_password_is_read_from_where_it_is_and_never_shown() {
 }
 
 #[test]
-fn a_broker_of_this_machine_is_reached_on_loopback() {
-    let mut brokers = Brokers::local(0, "hare", "s3cret", "v/w");
-    brokers.move_to(&["192.0.2.1:1".parse().unwrap(), "0.0.0.0:2".parse().unwrap()]);
-    assert_eq!(brokers.0[0].to_string(), "amqp://hare@127.0.0.1:2/v%2Fw");
-}
-
-#[test]
 fn every_row_has_words_of_its_own() {
     for row in DMQ.table {
         assert!(row.doc.ends_with('.'), "{}", row.name);
