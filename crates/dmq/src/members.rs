@@ -106,7 +106,8 @@ pub(crate) enum Act {
     ResolveConfigured,
     /// Something happened to a node.
     Event(NodeUri, &'static str),
-    /// A node can be sent to.
+    /// A node has answered, and has us on its list: to a wish for tables from anybody else Kamailio
+    /// would send them to everybody.
     Up(NodeUri),
     /// A node has been alone until now, and may have forgotten to ask for tables.
     Lonely(NodeUri),
@@ -301,6 +302,7 @@ impl Members {
             member.joined |= notice == Notice::Join;
             member.told |= notice != Notice::Look;
             member.next = now + rest;
+            self.acts.push(Act::Up(node.clone()));
             if std::mem::take(&mut member.alone) {
                 self.acts.push(Act::Lonely(node.clone()));
             }
@@ -310,7 +312,7 @@ impl Members {
             member.state = NodeState::Active;
             member.forget_at = None;
             let news = std::mem::take(&mut member.announce);
-            self.acts.extend([Act::Up(node.clone()), Act::Event(node.clone(), "up")]);
+            self.acts.push(Act::Event(node.clone(), "up"));
             if news {
                 self.announce(node, now);
             }
