@@ -5,13 +5,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use service::shutdown::{Exit, Shutdown};
+use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 
 use crate::address::{NodeUri, Transport};
 use crate::bridge::{Bridge, BridgePlan};
 use crate::bus::{Bus, Peers, Plan};
 use crate::config::DmqConfig;
-use crate::desk::Node;
+use crate::desk::{Node, Order};
 use crate::engine::{Engine, Parts};
 use crate::htable::{Limits, Tables};
 use crate::members::Rules;
@@ -108,9 +109,25 @@ pub fn run(config: &DmqConfig, shutdown: &Shutdown) -> Result<(), RunError> {
     })
 }
 
+/// Runs a node inside another program, in the tokio `LocalSet` of the caller and without a web
+/// server, until `shutdown` says stop and the others have been told. `orders` is the other end of a
+/// [`Node`]'s desk (`service::desk::desk`). When the future is dropped the node is gone at once.
+///
+/// # Errors
+/// See [`RunError`].
+pub async fn serve(
+    config: &DmqConfig,
+    orders: mpsc::Receiver<Order>,
+    shutdown: &Shutdown,
+) -> Result<(), RunError> {
+    let parts = parts(config, orders, shutdown).await?;
+    Engine::new(parts).run().await;
+    Ok(())
+}
+
 async fn parts(
     config: &DmqConfig,
-    orders: tokio::sync::mpsc::Receiver<crate::desk::Order>,
+    orders: mpsc::Receiver<Order>,
     shutdown: &Shutdown,
 ) -> Result<Parts, RunError> {
     let no_resolver = |error| io("cannot ask name servers")(std::io::Error::other(error));

@@ -73,11 +73,7 @@ async fn a_read_takes_no_more_than_it_may_and_a_flood_ends_with_what_the_kernel_
                 reads += 1;
             }
             assert!(all.is_sorted() && all[0] == 0, "in order, from the first on");
-            assert!(
-                all.len() < 6_000 && reads >= all.len() / 64,
-                "{} in {reads} reads",
-                all.len()
-            );
+            assert!(all.len() < 6_000 && reads >= all.len() / 64, "{} in {reads} reads", all.len());
             // And it works on.
             peer.send_to(b"after", ours).unwrap();
             assert_eq!(packets(&mut sockets, 1).await[0].1, b"after");
