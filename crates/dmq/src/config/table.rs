@@ -138,13 +138,16 @@ pub(super) const TABLE: &[Setting<DmqConfig>] = &[
     },
     Setting {
         name: "fr_timer_ms",
+        also: &["fr_timer"],
         value: "MS",
         field: |c| &mut c.fr_timer_ms,
-        doc: "How long a message waits for a node's answer (`fr_timer` of Kamailio's tm).",
+        doc: "How long a message waits for a node's answer. This name, and those beside the next \
+              two, are of Kamailio's module tm.",
         ..MESSAGES
     },
     Setting {
         name: "t1_ms",
+        also: &["retr_timer1"],
         value: "MS",
         field: |c| &mut c.t1_ms,
         doc: "After what time a request by UDP is sent again; each pause is twice the one before \
@@ -153,6 +156,7 @@ pub(super) const TABLE: &[Setting<DmqConfig>] = &[
     },
     Setting {
         name: "t2_ms",
+        also: &["retr_timer2"],
         value: "MS",
         field: |c| &mut c.t2_ms,
         doc: "The longest of these pauses (T2 of RFC 3261).",

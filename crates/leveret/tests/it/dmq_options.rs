@@ -5,6 +5,7 @@ use std::fs;
 
 use dmq::config::DMQ;
 
+use crate::broker::{Broker, eventually};
 use crate::cli::{leveret, output, stderr, stdout};
 
 /// A directory with files, and variables.
@@ -251,4 +252,34 @@ fn a_wrong_section_beside_the_broker_is_78_with_its_place() {
     assert_eq!(code, Some(78));
     let expected = "leveret: leveret.toml:1: [dmq] server_address: no address that the other nodes";
     assert!(err.starts_with(expected), "{err}");
+}
+
+/// Triggers beside the broker follow their configuration, which is read as a whole; what else has
+/// changed is said, and left as it is.
+#[test]
+fn a_changed_section_is_told_to_need_a_restart() {
+    let dir = tempfile::tempdir().unwrap().keep();
+    let file = |seconds: u32| {
+        let toml = format!(
+            "[trigger]\nlisten = []\n[dmq]\nserver_address = 'sip:192.0.2.3'\nlisten = []\n\
+             server_socket = '127.0.0.1:0'\nping_interval = {seconds}\n"
+        );
+        fs::write(dir.join("leveret.toml"), toml).unwrap();
+    };
+    file(60);
+    let mut broker = Broker::in_dir(dir.clone(), &["--config", "leveret.toml"]);
+    broker.wait_for_listener();
+    let said = "[dmq] changed: restart the broker for what is not about triggers";
+    let read = |times: usize| {
+        broker.hang_up();
+        eventually("the configuration is read", || {
+            broker.stderr().matches("the configuration was read again").count() >= times
+        });
+    };
+    read(1);
+    assert!(!broker.stderr().contains(said));
+    file(30);
+    read(2);
+    eventually("that it needs a restart is said", || broker.stderr().contains(said));
+    assert!(broker.terminate().success());
 }

@@ -140,6 +140,17 @@ fn kamailio_writes_truth_as_numbers() {
 }
 
 #[test]
+fn timers_have_the_names_of_kamailios_tm_as_well() {
+    for (name, row) in
+        [("fr_timer", "fr_timer_ms"), ("retr_timer1", "t1_ms"), ("retr_timer2", "t2_ms")]
+    {
+        let file = format!("{NEEDED}{name} = 2000\n");
+        let world = World { files: &[("dmq.toml", &file)], ..World::default() };
+        assert_eq!(world.line(row), format!("{row} = 2000 # DIR/dmq.toml:2"));
+    }
+}
+
+#[test]
 fn addresses_are_read_as_kamailio_writes_them() {
     let address = |text: &str| {
         let config = config(&format!("tls.ca_file = 'a'\nnotification_address = '{text}'"));
