@@ -7,9 +7,9 @@ mod address;
 mod audit;
 mod kamailio;
 mod netns;
-mod node;
+pub(crate) mod node;
 mod packet;
-mod process;
+pub(crate) mod process;
 
 mod bridge;
 mod commands;

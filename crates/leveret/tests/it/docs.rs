@@ -6,6 +6,7 @@
 //! and `text` are files of settings.
 
 mod delayer;
+mod dmq;
 mod trigger;
 
 use std::fs;
@@ -42,6 +43,8 @@ enum How {
     TriggerHttp,
     /// The binary reads the settings of a node, and shows them.
     Dmq,
+    /// A path of the web server of the started DMQ node.
+    DmqHttp,
     /// Makes the name by which the binary is another program.
     Link,
 }
@@ -61,6 +64,7 @@ const COMMANDS: &[(&str, How)] = &[
     (TRIGGERS, How::TriggerHttp),
     ("curl -X POST http://127.0.0.1:15693/", How::TriggerHttp),
     ("leveret dmq", How::Dmq),
+    (DMQ, How::DmqHttp),
     ("curl ", How::DelayerHttp),
     ("ln -s ", How::Link),
 ];
@@ -68,6 +72,7 @@ const XTASK: &str = "cargo xtask ";
 const XTASK_RELEASED: &str = "cargo run --release -p xtask -- ";
 const METRICS: &str = "curl http://127.0.0.1:15692/";
 const TRIGGERS: &str = "curl http://127.0.0.1:15693/";
+const DMQ: &str = "curl http://127.0.0.1:15694/";
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
@@ -144,6 +149,7 @@ struct Reader {
     published: String,
     delayer: Option<Server>,
     trigger: Option<trigger::Guide>,
+    dmq: Option<dmq::Guide>,
 }
 
 impl Reader {
@@ -163,7 +169,8 @@ impl Reader {
             How::DelayerHttp => self.delayer_http(line),
             How::Trigger => self.trigger(line),
             How::TriggerHttp => self.trigger_http(line),
-            How::Dmq => dmq(line),
+            How::Dmq => self.dmq(line),
+            How::DmqHttp => self.dmq_http(line),
             How::Link => {
                 let made = line.replace("/usr/local/bin/", "./");
                 let done = shell(&format!("{made} && ./amqpdelayer --help"));
@@ -227,13 +234,6 @@ fn serve(line: &str) -> String {
     stdout(&done)
 }
 
-fn dmq(line: &str) {
-    let shows = line.contains(" check ") || line.contains("--print-config");
-    let line = if shows { line.to_owned() } else { format!("{line} --print-config") };
-    let done = shell(&line.replace(" FILE", " dmq.toml"));
-    assert!(done.status.success(), "{}", stderr(&done));
-}
-
 fn cargo_run(line: &str) {
     assert!(read("Cargo.toml").contains("default-members = [\"crates/leveret\"]"));
     let arguments = line.split_once(" -- ").map_or("", |(_, arguments)| arguments);
@@ -255,7 +255,7 @@ fn xtask(line: &str) {
 fn every_command_runs() {
     for (page, text) in pages() {
         let (broker, published) = (Broker::start(), String::new());
-        let mut reader = Reader { broker, published, delayer: None, trigger: None };
+        let mut reader = Reader { broker, published, delayer: None, trigger: None, dmq: None };
         for (_, line) in commands(&text) {
             eprintln!("{page}: {line}");
             reader.run(&line);
