@@ -264,7 +264,7 @@ impl Members {
         let list = List::parse(answer.body);
         self.bad_lines += list.bad;
         member.alone |= answer.notice == Notice::Look && list.lines.iter().all(|l| l.node == *node);
-        member.listed = Some(list.lines.iter().map(|line| line.node.clone()).collect());
+        member.remember(&list);
         self.accept(node, answer.notice, now);
         self.merge(&list, Some(node), now);
     }

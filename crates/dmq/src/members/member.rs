@@ -6,10 +6,14 @@ use std::time::Duration;
 use super::NATIVE;
 use crate::address::NodeUri;
 use crate::desk::NodeState;
+use crate::list::List;
 use crate::message::Millis;
 
 /// The longest `User-Agent` that is kept, in bytes.
 const AGENT_BYTES_MAX: usize = 80;
+
+/// Lines of a node's list that are kept.
+const LISTED_MAX: usize = 64;
 
 /// One node.
 #[derive(Debug)]
@@ -90,6 +94,13 @@ impl Member {
             self.agent = agent[..end].to_owned();
             self.native = agent.starts_with(NATIVE);
         }
+    }
+
+    /// It has shown its list. Of our kind that need not be known; of others it is what has to fit
+    /// into their buffer, which is full long before so many lines.
+    pub(super) fn remember(&mut self, list: &List) {
+        let lines = list.lines.iter().take(LISTED_MAX);
+        self.listed = (!self.native).then(|| lines.map(|line| line.node.clone()).collect());
     }
 
     /// Whether it knows `me`, as far as can be told. The lists of our kind do not name everybody.

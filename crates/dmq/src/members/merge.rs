@@ -52,11 +52,12 @@ impl Members {
         if let Some(member) = self.nodes.get_mut(from).filter(|_| himself) {
             member.heard(heard.agent, heard.wall_ms);
             if own.is_some_and(|status| status != Status::Disabled) {
-                let mut listed: Vec<_> = list.lines.iter().map(|line| line.node.clone()).collect();
+                member.remember(&list);
                 // It learns of us by the answer.
-                listed.push(self.rules.me.clone());
-                member.listed = Some(listed);
                 member.told = true;
+                if let Some(listed) = &mut member.listed {
+                    listed.push(self.rules.me.clone());
+                }
                 if member.state != NodeState::Active && !member.probing {
                     // What it says is not believed before it has answered.
                     member.announce |= heard.max_forwards > 1;

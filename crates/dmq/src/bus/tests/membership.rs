@@ -38,21 +38,21 @@ fn nodes_find_each_other_through_the_first() {
 }
 
 #[test]
-fn a_hundred_nodes_converge_and_their_traffic_stays_linear() {
-    let mut net = bus(99, 2);
-    net.run_until("all know all", INTERVAL * 2, |net| all_know_all(net, 99));
-    net.start(100, &[1]);
-    net.run_until("the last is known to all", INTERVAL * 2, |net| all_know_all(net, 100));
+fn forty_nodes_converge_and_their_traffic_stays_linear() {
+    let mut net = bus(39, 2);
+    net.run_until("all know all", INTERVAL * 2, |net| all_know_all(net, 39));
+    net.start(40, &[1]);
+    net.run_until("the last is known to all", INTERVAL * 2, |net| all_know_all(net, 40));
     // They also ask for tables, once.
     net.run_for(INTERVAL);
-    let before: Vec<u64> = (1..=100).map(|number| net.ours(number).packets).collect();
+    let before: Vec<u64> = (1..=40).map(|number| net.ours(number).packets).collect();
     net.run_for(INTERVAL);
-    for (number, before) in (1..=100).zip(before) {
+    for (number, before) in (1..=40).zip(before) {
         let packets = net.ours(number).packets - before;
         // A ping to each and an answer to each, at intervals that chance makes a little shorter.
-        assert!((190..=230).contains(&packets), "node {number} sent {packets} packets");
+        assert!((74..=90).contains(&packets), "node {number} sent {packets} packets");
     }
-    assert!(all_know_all(&mut net, 100));
+    assert!(all_know_all(&mut net, 40));
 }
 
 #[test]
