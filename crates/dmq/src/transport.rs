@@ -152,9 +152,11 @@ impl Sockets {
             }
         }
         let tls = Tls::new(&plan.tls, plan.transport == Transport::Tls).map_err(BindError::Tls)?;
+        // Nodes know each other by the address (`dmq_is_from_node`), so connections come from it.
+        let ours = plan.addresses.iter().map(SocketAddr::ip).filter(|ip| !ip.is_unspecified());
         Ok(Sockets {
             datagrams,
-            streams: Streams::new(listeners, tls, plan.message_bytes_max),
+            streams: Streams::new(listeners, ours.collect(), tls, plan.message_bytes_max),
             unsent: 0,
             buffer: vec![0; udp::BUFFER_BYTES].into(),
         })
@@ -211,11 +213,7 @@ impl Sockets {
     pub(crate) fn send(&mut self, route: &Route, packet: &Arc<[u8]>) -> Result<(), String> {
         let sent = match route {
             Route::Udp(to) => self.send_datagram(*to, packet),
-            Route::Flow(_) => self.streams.send(route, None, packet),
-            Route::Stream { address, .. } => {
-                let from = self.source(*address);
-                self.streams.send(route, from, packet)
-            }
+            Route::Flow(_) | Route::Stream { .. } => self.streams.send(route, packet),
         };
         self.unsent += u64::from(sent.is_err());
         sent
@@ -234,14 +232,6 @@ impl Sockets {
             }
         }
         Ok(())
-    }
-
-    /// Our address for a connection, with any port: nodes know each other by it
-    /// (`dmq_is_from_node`).
-    fn source(&self, to: SocketAddr) -> Option<SocketAddr> {
-        let mut ours = self.addresses().into_iter().map(|(_, address)| address);
-        ours.find(|ours| ours.is_ipv4() == to.is_ipv4() && !ours.ip().is_unspecified())
-            .map(|ours| SocketAddr::new(ours.ip(), 0))
     }
 }
 

@@ -1,12 +1,13 @@
 //! One connection, from its making to its end: messages in, packets out.
 
 use std::cell::Cell;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
@@ -23,7 +24,8 @@ use crate::sip::frame::{FrameError, Framer};
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A message that has begun ends by then.
 pub(super) const MESSAGE_TIMEOUT: Duration = Duration::from_secs(30);
-/// The other side reads one of our packets by then.
+/// The other side reads one of our packets by then, and acknowledges what it was sent: after a
+/// longer outage a new connection is sooner there than the kernel tries an old one again.
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// A connection without a byte either way is closed then; Kamailio does the same.
 pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
@@ -80,6 +82,9 @@ impl Connection {
     /// Serves a connection that somebody made to us, to its end.
     pub(super) async fn accepted(self, stream: TcpStream) {
         let (flow, events) = (self.flow, self.events.clone());
+        if let Err(error) = tune(&stream) {
+            return closed(&events, flow, End::Broken(error)).await;
+        }
         let end = match self.transport {
             Transport::Tls => {
                 let tls = Rc::clone(&self.tls);
@@ -136,8 +141,14 @@ async fn connect(from: Option<SocketAddr>, to: SocketAddr) -> io::Result<TcpStre
         socket.bind(from)?;
     }
     let stream = socket.connect(to).await?;
-    stream.set_nodelay(true)?;
+    tune(&stream)?;
     Ok(stream)
+}
+
+fn tune(stream: &TcpStream) -> io::Result<()> {
+    // Packets must not wait for the other side's acknowledgement of earlier ones.
+    stream.set_nodelay(true)?;
+    SockRef::from(stream).set_tcp_user_timeout(Some(WRITE_TIMEOUT))
 }
 
 async fn closed(events: &mpsc::Sender<Event>, flow: FlowId, end: End) {
@@ -164,6 +175,8 @@ async fn read<S: AsyncRead>(
         let length = match timeout_at(deadline, reader.read(&mut buffer)).await {
             Ok(Ok(0)) => return End::Closed,
             Ok(Ok(length)) => length,
+            // TLS that ends without saying so, as Kamailio's does.
+            Ok(Err(error)) if error.kind() == ErrorKind::UnexpectedEof => return End::Closed,
             Ok(Err(error)) => return End::Broken(error),
             Err(_) if begun.is_some() => return End::Unfinished,
             Err(_) if used.get().elapsed() < IDLE_TIMEOUT => continue,

@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -61,6 +61,8 @@ pub(super) struct Streams {
     pub(super) addresses: Vec<(Transport, SocketAddr)>,
     /// Connections so far.
     pub(super) opened: u64,
+    /// From where connections are made: at most one of IPv4 and one of IPv6.
+    ours: Vec<IpAddr>,
     message_bytes_max: usize,
     tls: Rc<Tls>,
     flows: HashMap<FlowId, Flow>,
@@ -80,9 +82,11 @@ impl fmt::Debug for Streams {
 }
 
 impl Streams {
-    /// Takes connections from these listeners. Needs a `LocalSet`.
+    /// Takes connections from these listeners, and makes them from these addresses. Needs a
+    /// `LocalSet`.
     pub(super) fn new(
         listeners: Vec<(Transport, SocketAddr, TcpListener)>,
+        ours: Vec<IpAddr>,
         tls: Tls,
         message_bytes_max: usize,
     ) -> Streams {
@@ -95,6 +99,7 @@ impl Streams {
         Streams {
             addresses,
             opened: 0,
+            ours,
             message_bytes_max,
             tls: Rc::new(tls),
             flows: HashMap::new(),
@@ -138,17 +143,12 @@ impl Streams {
     }
 
     /// Queues a packet for a connection, which is made when there is none.
-    pub(super) fn send(
-        &mut self,
-        route: &Route,
-        from: Option<SocketAddr>,
-        packet: &Arc<[u8]>,
-    ) -> Result<(), String> {
+    pub(super) fn send(&mut self, route: &Route, packet: &Arc<[u8]>) -> Result<(), String> {
         let flow = match route {
             Route::Flow(flow) => *flow,
             Route::Stream { .. } | Route::Udp(_) => match self.made.get(route) {
                 Some(flow) => *flow,
-                None => self.make(route, from)?,
+                None => self.make(route)?,
             },
         };
         let Some(flow) = self.flows.get(&flow) else {
@@ -164,7 +164,7 @@ impl Streams {
         Ok(())
     }
 
-    fn make(&mut self, route: &Route, from: Option<SocketAddr>) -> Result<FlowId, String> {
+    fn make(&mut self, route: &Route) -> Result<FlowId, String> {
         let Route::Stream { transport, address, name } = route else {
             return Err("no connection can be made for this".into());
         };
@@ -173,6 +173,8 @@ impl Streams {
         }
         let (flow, connection) = self.open(*transport, *address, Some(route.clone()));
         self.made.insert(route.clone(), flow);
+        let from = self.ours.iter().find(|ip| ip.is_ipv4() == address.is_ipv4());
+        let from = from.map(|ip| SocketAddr::new(*ip, 0));
         spawn_local(connection.made(from, Arc::clone(name)));
         Ok(flow)
     }
@@ -228,7 +230,7 @@ impl Streams {
                 End::Idle if bytes.get() == 0 => tracing::debug!("connection to {address}: {end}"),
                 _ => failed(&route, end.to_string()),
             }
-        } else if matches!(end, End::Idle | End::Closed | End::Dropped) {
+        } else if matches!(end, End::Idle | End::Closed | End::Broken(_) | End::Dropped) {
             tracing::debug!("connection from {address}: {end}");
         } else {
             self.log(|| format!("closed a connection from {address}: {end}"));
@@ -249,6 +251,7 @@ impl Streams {
 
 /// Accepts as long as somebody wants connections.
 async fn accept(transport: Transport, listener: TcpListener, events: mpsc::Sender<Event>) {
+    let mut is_exhausted = false;
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -256,14 +259,16 @@ async fn accept(transport: Transport, listener: TcpListener, events: mpsc::Sende
         };
         match accepted {
             Ok((stream, from)) => {
-                // Replies must not wait for the peer's acknowledgement of earlier ones.
-                let _ = stream.set_nodelay(true);
+                is_exhausted = false;
                 let _ = events.send(Event::Accepted(transport, stream, from)).await;
             }
             Err(error) => {
-                tracing::error!(
-                    "cannot accept a connection: {error}; is the limit on open files too low?"
-                );
+                if !is_exhausted {
+                    tracing::error!(
+                        "cannot accept connections: {error}; is the limit on open files too low?"
+                    );
+                }
+                is_exhausted = true;
                 sleep(EXHAUSTED).await;
             }
         }

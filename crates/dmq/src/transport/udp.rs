@@ -28,12 +28,14 @@ pub(super) struct Datagrams {
 impl Datagrams {
     pub(super) fn bind(address: SocketAddr) -> io::Result<Datagrams> {
         let socket = open(Type::DGRAM, address)?;
-        for size in
-            [socket.set_recv_buffer_size(KERNEL_BYTES), socket.set_send_buffer_size(KERNEL_BYTES)]
-        {
-            if let Err(error) = size {
-                tracing::debug!("{address}: the buffers stay as they are: {error}");
-            }
+        socket.set_send_buffer_size(KERNEL_BYTES)?;
+        socket.set_recv_buffer_size(KERNEL_BYTES)?;
+        let kept = socket.recv_buffer_size()?;
+        if kept < KERNEL_BYTES {
+            tracing::info!(
+                "{address}: the kernel keeps {kept} bytes of datagrams that wait, and drops the \
+                 rest of a burst; net.core.rmem_max can allow {KERNEL_BYTES}"
+            );
         }
         let socket = UdpSocket::from_std(socket.into())?;
         Ok(Datagrams { address: socket.local_addr()?, socket })
