@@ -61,8 +61,8 @@ impl RunError {
     /// The exit code of the process.
     pub fn exit(&self) -> Exit {
         match self {
+            RunError::Setting(_) | RunError::Bind(BindError::Tls(_)) => Exit::Config,
             RunError::Bind(_) | RunError::Listen(_) | RunError::Name { .. } => Exit::Unavailable,
-            RunError::Setting(_) => Exit::Config,
             RunError::Io { .. } => Exit::Io,
         }
     }

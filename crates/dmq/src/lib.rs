@@ -1,7 +1,7 @@
 //! The DMQ node: a member of a Kamailio bus (SIP `KDMQ` requests), bridged to queues.
 //!
 //! Reading order: [`config`] (what it is told), [`address`] (who a node is), [`sip`] (messages and
-//! transactions), [`list`] (the body by which nodes tell of each other), `members` (who is on the
+//! transactions), `list` (the body by which nodes tell of each other), `members` (who is on the
 //! bus), `bus` (requests in, replies and requests out, without I/O), [`htable`] (Kamailio's hash
 //! tables), `transport` (sockets), `bridge` (AMQP), `engine` (the event loop), [`desk`] and [`web`]
 //! (what people and programs ask of it).

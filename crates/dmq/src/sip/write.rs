@@ -23,7 +23,7 @@ pub struct Kdmq<'a> {
     pub to: &'a NodeUri,
     /// Ourselves, as in our own line of the node list.
     pub from: &'a NodeUri,
-    /// Of [`crate::transaction::clients::Clients::branch`].
+    /// Of [`crate::transaction::Clients::branch`].
     pub branch: &'a str,
     /// The tag of `From`.
     pub tag: &'a str,
