@@ -8,7 +8,7 @@ use super::receiving::Stream;
 use crate::random::Random;
 
 /// Bodies of notifications, and of answers to them.
-fn bodies() -> Vec<(&'static str, Vec<u8>)> {
+pub(crate) fn bodies() -> Vec<(&'static str, Vec<u8>)> {
     let line = |text: &str| text.as_bytes().to_vec();
     let many: String = (1..=1500)
         .map(|n| format!("sip:127.0.{}.{}:9;status=active\r\n", n / 250, n % 250 + 1))
@@ -49,7 +49,7 @@ fn bodies() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 /// The body with the receiver's URI in it.
-fn addressed(body: &[u8], ours: &Dmq) -> Vec<u8> {
+pub(crate) fn addressed(body: &[u8], ours: &Dmq) -> Vec<u8> {
     match std::str::from_utf8(body) {
         Ok(text) => text.replace("OURS", &ours.uri()).into_bytes(),
         Err(_) => body.to_vec(),

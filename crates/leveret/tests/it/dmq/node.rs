@@ -26,6 +26,8 @@ pub(crate) enum Manner {
     Code(u16, &'static str),
     /// 200 with this body.
     Body(Vec<u8>),
+    /// The same to this node alone; others are answered as usual.
+    BodyTo(Ipv4Addr, Vec<u8>),
 }
 
 /// One node, on an address of its own.
@@ -302,7 +304,11 @@ impl State {
         let copies = *copies;
         let manner = self.manners.get(request.peer()).or_else(|| self.manners.get("*")).cloned();
         let is_list = request.asks(NOTIFICATION);
-        let manner = manner.unwrap_or(Manner::Answer);
+        let manner = match manner {
+            Some(Manner::BodyTo(ip, body)) if request.from.ip() == ip => Manner::Body(body),
+            Some(Manner::BodyTo(..)) | None => Manner::Answer,
+            Some(other) => other,
+        };
         if is_list && !matches!(manner, Manner::Silent) {
             self.learn(request);
         }
@@ -314,7 +320,7 @@ impl State {
             Manner::Answer | Manner::AtCopy(_) if is_list => (200, "OK", list().into_bytes()),
             Manner::Answer | Manner::AtCopy(_) => (200, "OK", Vec::new()),
             Manner::Code(code, reason) => (code, reason, Vec::new()),
-            Manner::Body(body) => (200, "OK", body),
+            Manner::Body(body) | Manner::BodyTo(_, body) => (200, "OK", body),
         };
         let mut reply = format!("SIP/2.0 {code} {reason}\r\n");
         for name in ["Via", "From", "CSeq", "Call-ID"] {

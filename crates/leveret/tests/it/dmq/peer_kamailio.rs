@@ -3,6 +3,7 @@
 
 mod crowd;
 mod failures;
+mod hazards;
 mod messages;
 mod partition;
 mod tables;

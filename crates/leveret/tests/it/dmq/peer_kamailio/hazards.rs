@@ -1,0 +1,65 @@
+//! Whatever ours is told, it passes nothing on that stops a real Kamailio.
+
+use super::super::hazards::{addressed, bodies};
+use super::super::node::{Manner, Node};
+use super::super::packet::{NOTIFICATION, Over};
+use super::super::process::{Dmq, Member};
+use super::super::receiving::Stream;
+use super::{Kamailio, bus, phone};
+
+/// They list nodes, broadcast, and share cells, as no node does that waits for its own lock.
+#[track_caller]
+fn expect_well(pair: &[Kamailio; 2], ours: &Dmq, by: &Node, chat: &mut Stream, what: &str) {
+    for [one, other] in [[&pair[0], &pair[1]], [&pair[1], &pair[0]]] {
+        assert_eq!(one.nodes().get(&other.uri()).map(String::as_str), Some("active"), "{what}");
+        assert!(one.broadcast(by, "chat", what), "{what}");
+        assert_eq!(chat.message()["body"], what);
+        assert_eq!(ours.send("chat", one, what)["code"], 200, "{what}");
+    }
+    pair[0].set("what", what);
+    pair[1].expect_cell("what", Some(what));
+}
+
+#[test]
+fn nothing_that_ours_is_told_stops_a_kamailio() {
+    let (pair, ours) = bus(Over::Udp);
+    let (by, hostile) = (phone(), Node::start());
+    let mut chat = Stream::of(&ours, Some("chat"));
+    for (what, body) in bodies() {
+        let body = addressed(&body, &ours);
+        let mut join = hostile.request(ours.ip(), NOTIFICATION, &body);
+        join.max_forwards = 2;
+        assert_eq!(join.ask().code(), 200, "{what}");
+        // Ours passes on that it is there, so that they ask it themselves.
+        hostile.behave(Manner::BodyTo(ours.ip(), body));
+        let own = format!("{}\r\n", hostile.line());
+        assert_eq!(hostile.request(ours.ip(), NOTIFICATION, own).ask().code(), 200, "{what}");
+        expect_well(&pair, &ours, &by, &mut chat, what);
+    }
+    // Pings of all kinds have gone to and fro since.
+    for kamailio in &pair {
+        ours.expect_state(kamailio, "active");
+        assert_eq!(kamailio.nodes()[&ours.uri()], "active");
+    }
+}
+
+#[test]
+fn nothing_that_people_send_by_ours_stops_a_kamailio() {
+    let (pair, ours) = bus(Over::Udp);
+    let by = phone();
+    let mut chat = Stream::of(&ours, Some("chat"));
+    // By what answers a script's broadcast, by odd bodies, and by cells that are hard to write.
+    for (what, body) in bodies() {
+        let body = String::from_utf8_lossy(&addressed(&body, &ours)).into_owned();
+        ours.broadcast("chat", &body);
+        ours.broadcast("nobody", &body);
+        let cell = serde_json::json!({ "value": body.chars().take(8000).collect::<String>() });
+        let (status, said) = ours.http("PUT", "/api/dmq/htable/shared/odd", &cell.to_string());
+        assert!([200, 400, 413].contains(&status), "{what}: {said}");
+        expect_well(&pair, &ours, &by, &mut chat, what);
+    }
+    let refused = serde_json::json!({ "peer": NOTIFICATION, "body": "no list" });
+    assert_eq!(ours.http("POST", "/api/dmq/bcast", &refused.to_string()).0, 400);
+    let members: [&dyn Member; 2] = [&pair[0], &pair[1]];
+    ours.expect_active(&members);
+}
