@@ -4,6 +4,7 @@ mod bench;
 mod broker;
 mod crash;
 mod delayer;
+mod dmq;
 mod known;
 mod load;
 mod namespace;
@@ -11,6 +12,7 @@ mod oracle;
 mod peers;
 mod process;
 mod program;
+mod rounds;
 mod secantus;
 mod suite;
 mod test;
@@ -43,6 +45,9 @@ cargo xtask COMMAND
                            measures the trigger with Leveret as its broker; NAME is one of throughput,
                            throughput-auto, throughput-raw, throughput-tls, live, latency, idle, command;
                            the endpoint is a thread of xtask: cargo run --release -p xtask -- bench-trigger
+  bench-dmq [--only NAME,…] [--rounds N] [--messages N] [--program LEVERET] [--dir DIR]
+                           measures DMQ nodes; NAME is one of receive, receive-htable, loop, loop-htable,
+                           nodes; requests come from xtask: cargo run --release -p xtask -- bench-dmq
 ";
 
 fn main() -> ExitCode {
@@ -61,6 +66,7 @@ fn main() -> ExitCode {
         "bench" => bench::run(rest),
         "bench-delayer" => delayer::run(rest),
         "bench-trigger" => trigger::run(rest),
+        "bench-dmq" => dmq::run(rest),
         "with-peers" => with_peers::run(rest),
         with_peers::INSIDE => with_peers::inside(rest),
         namespace::INSIDE => namespace::inside(rest),

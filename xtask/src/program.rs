@@ -68,6 +68,12 @@ impl Program {
         cpu_seconds(&format!("/proc/{}/stat", self.child.id()))
     }
 
+    /// User and system time so far of the thread that it started with.
+    pub(crate) fn main_thread_cpu_seconds(&self) -> Result<f64> {
+        let pid = self.child.id();
+        cpu_seconds(&format!("/proc/{pid}/task/{pid}/stat"))
+    }
+
     /// Resident bytes.
     pub(crate) fn memory(&self) -> Result<u64> {
         self.status("VmRSS:")

@@ -12,14 +12,18 @@ use std::process::Command;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use self::sink::{Seen, Sink};
-use crate::bench::{digits, percentile};
+use crate::bench::percentile;
+use crate::broker;
 use crate::load::Broker;
 use crate::program::Program;
+use crate::rounds::{Figures, Options, Scenario};
 use crate::suite::certificates;
-use crate::{broker, process};
+
+/// Messages of a round, as a rule.
+const MESSAGES: u64 = 300_000;
 
 /// Messages a second of `latency`, and for how long.
 const LATENCY_PER_SECOND: u64 = 1_000;
@@ -35,21 +39,7 @@ const IDLE_WATCH: Duration = Duration::from_secs(10);
 /// Commands are started, not sent to: fewer messages take as long.
 const COMMAND_SHARE: u64 = 20;
 
-struct Options {
-    messages: u64,
-    rounds: usize,
-    program: Option<PathBuf>,
-    dir: PathBuf,
-    only: Vec<String>,
-}
-
-/// What was measured, and the value.
-type Figures = Vec<(&'static str, f64)>;
-
-/// A scenario's name, and what runs it.
-type Scenario = (&'static str, fn(&Bench) -> Result<Figures>);
-
-const SCENARIOS: &[Scenario] = &[
+const SCENARIOS: &[Scenario<Bench>] = &[
     ("throughput", |bench| bench.waiting("", None)),
     ("throughput-auto", |bench| bench.waiting("auto_acknowledge = true\n", None)),
     ("throughput-raw", |bench| bench.waiting("profile = \"raw\"\n", None)),
@@ -62,72 +52,15 @@ const SCENARIOS: &[Scenario] = &[
 
 /// `cargo xtask bench-trigger`.
 pub(crate) fn run(args: &[String]) -> Result<()> {
-    let options = Options::parse(args)?;
+    let options = Options::parse("bench-trigger", MESSAGES, args)?;
+    let messages = options.messages;
+    ensure!(messages >= COMMAND_SHARE, "--messages must be {COMMAND_SHARE} or more");
     let leveret = match &options.program {
         Some(path) => path.clone(),
         None => broker::build_release()?,
     };
     let bench = Bench { leveret, options };
-    let mut table =
-        String::from("| scenario | what | median | least | most |\n|---|---|---:|---:|---:|\n");
-    for (name, scenario) in SCENARIOS.iter().filter(|(name, _)| bench.options.chosen(name)) {
-        let mut rounds: Vec<Figures> = Vec::new();
-        for round in 1..=bench.options.rounds {
-            let from = Instant::now();
-            let figures = scenario(&bench).with_context(|| format!("scenario {name}"))?;
-            let seconds = from.elapsed().as_secs_f64();
-            eprintln!("{name}, round {round}, {seconds:.0} s: {}", line(&figures));
-            rounds.push(figures);
-        }
-        for (place, (what, _)) in rounds[0].iter().enumerate() {
-            let mut all: Vec<f64> = rounds.iter().map(|figures| figures[place].1).collect();
-            all.sort_by(f64::total_cmp);
-            let [median, least, most] = [0.5, 0.0, 1.0].map(|part| digits(percentile(&all, part)));
-            table.push_str(&format!("| {name} | {what} | {median} | {least} | {most} |\n"));
-        }
-    }
-    print!("{table}");
-    Ok(())
-}
-
-fn line(figures: &Figures) -> String {
-    let shown = figures.iter().map(|(what, value)| format!("{what} {}", digits(*value)));
-    shown.collect::<Vec<_>>().join(", ")
-}
-
-impl Options {
-    fn parse(args: &[String]) -> Result<Self> {
-        let mut options = Self {
-            messages: 300_000,
-            rounds: 3,
-            program: None,
-            dir: process::peers_dir().join("bench-trigger"),
-            only: Vec::new(),
-        };
-        let mut args = args.iter();
-        while let Some(flag) = args.next() {
-            let value = args.next().with_context(|| format!("{flag} needs a value"))?;
-            match flag.as_str() {
-                "--messages" => options.messages = value.parse().context("--messages")?,
-                "--rounds" => options.rounds = value.parse().context("--rounds")?,
-                "--program" => options.program = Some(value.into()),
-                "--dir" => options.dir = value.into(),
-                "--only" => options.only = value.split(',').map(str::to_owned).collect(),
-                other => bail!("unknown argument {other}"),
-            }
-        }
-        ensure!(options.rounds > 0, "--rounds must be 1 or more");
-        ensure!(options.messages >= COMMAND_SHARE, "--messages must be {COMMAND_SHARE} or more");
-        if let Some(name) = options.only.iter().find(|n| !SCENARIOS.iter().any(|s| s.0 == **n)) {
-            let all: Vec<&str> = SCENARIOS.iter().map(|s| s.0).collect();
-            bail!("no scenario {name}; there are {}", all.join(", "));
-        }
-        Ok(options)
-    }
-
-    fn chosen(&self, name: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|only| only == name)
-    }
+    bench.options.measure(&bench, SCENARIOS)
 }
 
 struct Bench {
