@@ -12,11 +12,18 @@ const PEER_BYTES_MAX: usize = 64;
 const CONTENT_TYPE_BYTES_MAX: usize = 255;
 
 /// What may stand between the parts of a header's value: blanks, and the line ends of folding.
+/// (The form feed, which `trim_ascii` takes for one too, is refused with the other controls.)
 pub(crate) const BLANKS: [char; 4] = [' ', '\t', '\r', '\n'];
+
+/// Whether there is a blank.
+pub(crate) fn has_blank(text: &str) -> bool {
+    text.bytes().any(|byte| byte.is_ascii_whitespace())
+}
 
 /// Whether it is a token: a method, a header's name, a branch.
 pub(crate) fn is_token(text: &str) -> bool {
-    let is_mark = |byte| b"-.!%*_+`'~".contains(&byte);
+    let is_mark =
+        |byte| matches!(byte, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~');
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || is_mark(byte))
 }
 
@@ -40,8 +47,8 @@ pub fn is_content_type(text: &str) -> bool {
         && text.bytes().all(is_visible)
 }
 
-/// Where the first of these bytes, which are ASCII, stands outside of quoted strings.
-pub(crate) fn find_unquoted(text: &str, wanted: &[u8]) -> Option<usize> {
+/// Where this byte, which is ASCII, stands first outside of quoted strings.
+pub(crate) fn find_unquoted(text: &str, wanted: u8) -> Option<usize> {
     let mut quoted = false;
     let mut escaped = false;
     text.bytes().position(|byte| {
@@ -52,7 +59,7 @@ pub(crate) fn find_unquoted(text: &str, wanted: &[u8]) -> Option<usize> {
         } else if quoted {
             escaped = byte == b'\\';
         } else {
-            return wanted.contains(&byte);
+            return byte == wanted;
         }
         false
     })
@@ -80,14 +87,14 @@ pub(crate) fn parameters(text: &str) -> impl Iterator<Item = Parameter<'_>> {
     let mut start = 0;
     std::iter::from_fn(move || {
         let rest = text.get(start + 1..)?;
-        let parameter = &rest[..find_unquoted(rest, b";").unwrap_or(rest.len())];
-        let end = start + 1 + parameter.trim_end_matches(BLANKS).len();
+        let parameter = &rest[..find_unquoted(rest, b';').unwrap_or(rest.len())];
+        let end = start + 1 + parameter.trim_ascii_end().len();
         start += 1 + parameter.len();
-        let (name, value) = match find_unquoted(parameter, b"=") {
-            Some(at) => (&parameter[..at], Some(parameter[at + 1..].trim_matches(BLANKS))),
+        let (name, value) = match find_unquoted(parameter, b'=') {
+            Some(at) => (&parameter[..at], Some(parameter[at + 1..].trim_ascii())),
             None => (parameter, None),
         };
-        Some(Parameter { name: name.trim_matches(BLANKS), value, end })
+        Some(Parameter { name: name.trim_ascii(), value, end })
     })
 }
 
@@ -103,15 +110,14 @@ pub(crate) struct Party<'a> {
 impl<'a> Party<'a> {
     /// Reads `"name" <uri>;parameters`, or `uri;parameters` (RFC 3261 20.10).
     pub(crate) fn parse(value: &'a str) -> Option<Party<'a>> {
-        let (uri, rest) = match find_unquoted(value, b"<") {
+        let (uri, rest) = match find_unquoted(value, b'<') {
             Some(open) => value[open + 1..].split_once('>')?,
             None => value.split_at(value.find(';').unwrap_or(value.len())),
         };
-        let uri = uri.trim_matches(BLANKS);
-        let rest = rest.trim_start_matches(BLANKS);
+        let uri = uri.trim_ascii();
+        let rest = rest.trim_ascii_start();
         let scheme = uri.split_once(':')?.0;
-        if !is_token(scheme) || uri.contains(BLANKS) || !(rest.is_empty() || rest.starts_with(';'))
-        {
+        if !is_token(scheme) || has_blank(uri) || !(rest.is_empty() || rest.starts_with(';')) {
             return None;
         }
         let tag = parameters(rest).find(|parameter| parameter.is("tag"));
@@ -135,6 +141,6 @@ pub(crate) fn unfolded(value: &str) -> Cow<'_, str> {
     if !value.contains('\n') {
         return Cow::Borrowed(value);
     }
-    let lines: Vec<&str> = value.lines().map(|line| line.trim_matches(BLANKS)).collect();
+    let lines: Vec<&str> = value.lines().map(|line| line.trim_ascii()).collect();
     Cow::Owned(lines.join(" "))
 }

@@ -182,7 +182,7 @@ impl<'a> Headers<'a> {
     /// The number and the method of `CSeq`.
     pub fn cseq(&self) -> Option<(u32, &'a str)> {
         let (number, method) = self.get(Name::CSeq)?.split_once(BLANKS)?;
-        let method = method.trim_start_matches(BLANKS);
+        let method = method.trim_ascii_start();
         is_token(method).then_some((decimal(number)?, method))
     }
 
@@ -212,7 +212,8 @@ impl fmt::Debug for Headers<'_> {
 
 /// Name and value of a header's line.
 pub(super) fn split_line(line: &str) -> Option<(&str, &str)> {
-    let (name, value) = line.split_once(':')?;
-    let name = name.trim_end_matches([' ', '\t']);
-    is_token(name).then_some((name, value.trim_start_matches(BLANKS)))
+    let colon = line.bytes().position(|byte| byte == b':')?;
+    let (name, value) = (&line[..colon], &line[colon + 1..]);
+    let name = name.trim_ascii_end();
+    is_token(name).then_some((name, value.trim_ascii_start()))
 }

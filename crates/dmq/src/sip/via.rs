@@ -32,21 +32,21 @@ pub struct Via<'a> {
 impl<'a> Via<'a> {
     /// Reads the first Via of a header's value.
     pub(super) fn parse(value: &'a str) -> Option<Via<'a>> {
-        let text = &value[..find_unquoted(value, b",").unwrap_or(value.len())];
-        let (sent, rest) = text.split_at(find_unquoted(text, b";").unwrap_or(text.len()));
+        let text = &value[..find_unquoted(value, b',').unwrap_or(value.len())];
+        let (sent, rest) = text.split_at(find_unquoted(text, b';').unwrap_or(text.len()));
         let (name, sent) = sent.split_once('/')?;
         let (version, sent) = sent.split_once('/')?;
-        let is_sip = name.trim_matches(BLANKS).eq_ignore_ascii_case("SIP");
-        if !is_sip || version.trim_matches(BLANKS) != "2.0" {
+        let is_sip = name.trim_ascii().eq_ignore_ascii_case("SIP");
+        if !is_sip || version.trim_ascii() != "2.0" {
             return None;
         }
-        let (transport, sent_by) = sent.trim_start_matches(BLANKS).split_once(BLANKS)?;
-        let (host, port) = split_sent_by(sent_by.trim_matches(BLANKS))?;
+        let (transport, sent_by) = sent.trim_ascii_start().split_once(BLANKS)?;
+        let (host, port) = split_sent_by(sent_by.trim_ascii())?;
         if !is_token(transport) {
             return None;
         }
         let parameters_start = text.len() - rest.len();
-        let text = text.trim_end_matches(BLANKS);
+        let text = text.trim_ascii_end();
         let mut via =
             Via { transport, host, port, branch: None, text, rport_end: None, has_received: false };
         for parameter in parameters(rest) {
@@ -100,14 +100,14 @@ fn split_sent_by(sent_by: &str) -> Option<(&str, Option<u16>)> {
         Some(rest) => {
             let (host, rest) = rest.split_once(']')?;
             host.parse::<Ipv6Addr>().ok()?;
-            match rest.trim_start_matches(BLANKS) {
+            match rest.trim_ascii_start() {
                 "" => (host, None),
                 rest => (host, Some(rest.strip_prefix(':')?)),
             }
         }
         None => {
             let (host, port) = match sent_by.split_once(':') {
-                Some((host, port)) => (host.trim_end_matches(BLANKS), Some(port)),
+                Some((host, port)) => (host.trim_ascii_end(), Some(port)),
                 None => (sent_by, None),
             };
             let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
@@ -119,7 +119,7 @@ fn split_sent_by(sent_by: &str) -> Option<(&str, Option<u16>)> {
     };
     let port = match port {
         None => None,
-        Some(port) => Some(decimal(port.trim_start_matches(BLANKS)).filter(|&port| port != 0)?),
+        Some(port) => Some(decimal(port.trim_ascii_start()).filter(|&port| port != 0)?),
     };
     Some((host, port))
 }
