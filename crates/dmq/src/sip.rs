@@ -130,12 +130,10 @@ impl<'a> Response<'a> {
 pub fn reason(code: u16) -> &'static str {
     match code {
         200 => "OK",
-        202 => "Accepted DMQ",
         400 => "Bad Request",
         403 => "Forbidden",
         404 => "User Not Found",
         405 => "Method Not Allowed",
-        408 => "Request Timeout",
         413 => "Request Entity Too Large",
         500 => "Server Internal Error",
         503 => "Service Unavailable",

@@ -23,7 +23,7 @@ const MAGIC_COOKIE: &str = "z9hG4bK";
 
 /// How long a request is remembered: 64 times the usual T1, after which no client sends it again
 /// (timers F and J). Kamailio gives up after 30 s.
-pub const REMEMBERED: Duration = Duration::from_secs(32);
+const REMEMBERED: Duration = Duration::from_secs(32);
 
 /// How often requests are sent again (RFC 3261 17.1.1.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,19 +204,9 @@ impl<T> Clients<T> {
         self.due.insert((client.next, number));
         Some(Due::Again { packet: Arc::clone(&client.packet), what: &client.what })
     }
-
-    /// How many are under way.
-    pub fn len(&self) -> usize {
-        self.under_way.len()
-    }
-
-    /// Whether none is under way.
-    pub fn is_empty(&self) -> bool {
-        self.under_way.is_empty()
-    }
 }
 
-/// Requests of others that came in the last [`REMEMBERED`], and what they were answered. No
+/// Requests of others that came in the last 32 s, and what they were answered. No
 /// replies: a reply is written again when its request comes again.
 #[derive(Debug)]
 pub struct Servers {
@@ -285,15 +275,5 @@ impl Servers {
         if let Some(answer) = self.answers.get_mut(&key) {
             *answer = Some(code);
         }
-    }
-
-    /// How many are remembered.
-    pub fn len(&self) -> usize {
-        self.answers.len()
-    }
-
-    /// Whether none is remembered.
-    pub fn is_empty(&self) -> bool {
-        self.answers.is_empty()
     }
 }
