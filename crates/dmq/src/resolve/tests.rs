@@ -1,3 +1,5 @@
+//! Names, asked of a name server of the tests' own.
+
 use std::net::Ipv4Addr;
 
 use hickory_resolver::proto::op::{Message, ResponseCode};

@@ -1,3 +1,5 @@
+//! Real sockets on loopback, with good and bad company.
+
 mod datagrams;
 mod secured;
 mod streams;

@@ -6,7 +6,7 @@ use dmq::address::Transport;
 use dmq::config::DmqConfig;
 use dmq::desk::{Counters, Status};
 use tokio::task::LocalSet;
-use tokio::time::sleep;
+use tokio::time::interval;
 
 use crate::bus::Bus;
 
@@ -45,7 +45,9 @@ async fn a_hundred_nodes_agree_within_two_pings_and_each_sends_as_much_as_there_
         assert!(cost <= 10 * u64::from(NODES), "a join costs the others {cost} requests");
 
         let before = bus.statuses().await;
-        sleep(ping_interval).await;
+        let mut pings = interval(ping_interval);
+        pings.tick().await;
+        pings.tick().await;
         let after = bus.statuses().await;
         for (before, after) in before.iter().zip(&after) {
             // One ping to each of the others and one from each, a little early at most.

@@ -1,3 +1,5 @@
+//! What a caller of the API makes of its answers.
+
 use super::*;
 
 #[test]

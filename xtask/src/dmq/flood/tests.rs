@@ -1,3 +1,5 @@
+//! The requests of the flood, and which answers count.
+
 use super::*;
 
 #[test]

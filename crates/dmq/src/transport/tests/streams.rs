@@ -284,13 +284,14 @@ async fn a_message_that_does_not_end_is_not_waited_for() {
             let mut slow = TcpStream::connect(address).await.unwrap();
             let began = Instant::now();
             // A byte a second, for ever.
+            let mut second = tokio::time::interval(Duration::from_secs(1));
             let drip = async {
                 loop {
                     for byte in &message(1_000)[..] {
                         if slow.write_all(&[*byte]).await.is_err() {
                             return;
                         }
-                        tokio::time::sleep(Duration::from_secs(1)).await;
+                        second.tick().await;
                     }
                 }
             };
@@ -312,9 +313,11 @@ async fn idle_connections_are_closed_and_made_again_when_needed() {
                 packets(&mut b, 1).await;
                 let idle = TcpStream::connect(address).await.unwrap();
                 let mut kept = TcpStream::connect(address).await.unwrap();
+                let mut pause = tokio::time::interval(IDLE_TIMEOUT / 2);
+                pause.tick().await;
                 let keep_alive = async {
                     for _ in 0..4 {
-                        tokio::time::sleep(IDLE_TIMEOUT / 2).await;
+                        pause.tick().await;
                         kept.write_all(b"\r\n\r\n").await.unwrap();
                     }
                 };
