@@ -194,12 +194,6 @@ impl Kamailio {
         let _ = std::fs::remove_file(self.dir.join("ctl"));
     }
 
-    /// Ends it cleanly, in which case it tells nobody.
-    pub(crate) fn stop(&mut self) {
-        kill_process(self.pid(), Signal::TERM).unwrap();
-        self.main.take().expect("it runs").wait().unwrap();
-    }
-
     pub(crate) fn ip(&self) -> Ipv4Addr {
         self.ip
     }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::node::Node;
 use super::packet::NOTIFICATION;
-use super::process::{Dmq, Member, within};
+use super::process::{Dmq, within};
 use crate::server::DEADLINE;
 
 /// A reader of `/api/dmq/messages`.
