@@ -42,8 +42,9 @@ pub(crate) const NATIVE: &str = "Leveret/";
 /// News that come within this time go out together.
 const NEWS_PAUSE: Duration = Duration::from_millis(200);
 
-/// How long we wait, at most, before we ask a Kamailio to let us in.
-const SPREAD_MAX: Duration = Duration::from_secs(1);
+/// How long we wait, at most, before we ask a Kamailio to let us in; half of it at least, in which
+/// we hear of others who want the same.
+const SPREAD_MAX: Duration = Duration::from_secs(2);
 
 /// What a list of nodes goes by.
 #[derive(Clone, Debug)]
@@ -273,18 +274,20 @@ impl Members {
     fn accept(&mut self, node: &NodeUri, notice: Notice, now: Duration) {
         let rest = self.rest();
         let me = self.rules.me.clone();
-        let has_room = self.has_room(node);
-        let spread = SPREAD_MAX.min(self.rules.ping_interval / 4);
-        let wait = spread.mul_f64(self.chance.fraction());
+        let is_look = notice == Notice::Look;
+        let has_room = is_look && self.has_room();
+        let is_drawn = is_look && self.chance.fraction() < self.chance_at(node);
+        let spread = SPREAD_MAX.min(self.rules.ping_interval / 2);
+        let wait = spread.mul_f64(0.5 + 0.5 * self.chance.fraction());
         let Some(member) = self.nodes.get_mut(node) else { return };
         member.cleared = false;
-        if notice == Notice::Look && !member.lists(&me) {
-            if member.native || has_room && member.waited {
+        if is_look && !member.lists(&me) {
+            if member.native || is_drawn && member.waited {
                 member.cleared = true;
                 member.next = now;
             } else if has_room {
                 // Many that start together and find room at the same time would be too many: each
-                // looks once more, at a time of its own.
+                // looks again at a time of its own, and lets chance decide.
                 member.waited = true;
                 member.next = now + wait;
             } else {
@@ -450,13 +453,16 @@ impl Members {
     fn notify(&mut self, node: &NodeUri, now: Duration) {
         let me = self.rules.me.clone();
         let rest = self.rest();
+        // One that answers no looks is told of us unseen, unless there are so many that it may be full.
+        let in_vain = self.nodes.get(node).is_some_and(|member| member.looked_in_vain);
+        let unseen = in_vain && self.fits_whole();
         let Some(member) = self.nodes.get_mut(node) else { return };
         if member.ip.is_none() {
             member.next = now + rest;
             return self.acts.push(Act::Resolve(Arc::clone(&node.host)));
         }
         let wants_join = member.configured && !member.joined;
-        let notice = match member.lists(&me) || member.cleared || member.looked_in_vain {
+        let notice = match member.lists(&me) || member.cleared || unseen {
             false => Notice::Look,
             true if wants_join => Notice::Join,
             true => Notice::Ping,

@@ -6,7 +6,9 @@
 //! with those that it has, and of none of our kind: they come to it themselves, each when it has seen
 //! that there is room for it. Ours tell each other of all, in turns.
 
-use super::Members;
+use std::collections::BTreeSet;
+
+use super::{Member, Members};
 use crate::address::NodeUri;
 use crate::desk::NodeState;
 use crate::list::{Draft, line_bytes};
@@ -76,13 +78,50 @@ impl Members {
         draft.into_body()
     }
 
-    /// Whether our line fits into the list of a node that does not have it.
-    pub(super) fn has_room(&self, node: &NodeUri) -> bool {
-        let Some(member) = self.nodes.get(node) else { return false };
-        let listed = member.listed.as_deref().unwrap_or_default();
-        // The node's own line is on every list that it writes.
-        let own = if listed.contains(node) { 0 } else { line_bytes(node) };
-        member.native || self.bytes_with_us(listed) + own <= ROOM_BYTES
+    /// Whether our line fits into the lists of all Kamailios: what one of them knows, it tells the
+    /// others.
+    pub(super) fn has_room(&self) -> bool {
+        let known = self.known_to_kamailios();
+        known.contains(&self.rules.me)
+            || bytes(known.iter().copied()) + line_bytes(&self.rules.me) <= ROOM_BYTES
+    }
+
+    /// How likely it is to be good that we ask a Kamailio to let us in, whose list we have just
+    /// seen: of all who may want the same at this moment, so many are to do it as take a third of
+    /// the room. When not all of us fit, we all come in by the same door, where each sees how many
+    /// are in.
+    pub(super) fn chance_at(&self, node: &NodeUri) -> f64 {
+        let known = self.known_to_kamailios();
+        if known.contains(&self.rules.me) {
+            return 1.0;
+        }
+        let is_kamailio = |member: &Member| member.state == NodeState::Active && !member.native;
+        let door = self.nodes.iter().find(|(_, member)| is_kamailio(member));
+        if !self.has_room() || !self.fits_whole() && door.is_some_and(|(door, _)| door != node) {
+            return 0.0;
+        }
+        let is_rival = |(other, rival): &(&NodeUri, &Member)| {
+            let may_be_ours = rival.native || rival.agent.is_empty();
+            may_be_ours && rival.state != NodeState::Disabled && !known.contains(*other)
+        };
+        let rivals = self.nodes.iter().filter(is_rival).count();
+        let line = line_bytes(&self.rules.me);
+        let room = ROOM_BYTES.saturating_sub(bytes(known.iter().copied())) / line;
+        (room as f64 / (3 * rivals) as f64).min(1.0)
+    }
+
+    /// Whether all nodes that we know would fit into the list of a Kamailio.
+    pub(super) fn fits_whole(&self) -> bool {
+        bytes(self.nodes.keys().chain([&self.rules.me])) <= ROOM_BYTES
+    }
+
+    /// Everybody who is on the list of a Kamailio.
+    fn known_to_kamailios(&self) -> BTreeSet<&NodeUri> {
+        let is_kamailio = |member: &Member| {
+            !member.native && !member.agent.is_empty() && member.state != NodeState::Disabled
+        };
+        let them = self.nodes.iter().filter(|(_, member)| is_kamailio(member));
+        them.flat_map(|(node, member)| member.listed.iter().flatten().chain([node])).collect()
     }
 
     /// How large a list becomes with us on it.
@@ -91,4 +130,9 @@ impl Members {
         let own = if listed.contains(me) { 0 } else { line_bytes(me) };
         listed.iter().map(line_bytes).sum::<usize>() + own
     }
+}
+
+/// The size of a list of these nodes.
+fn bytes<'a>(nodes: impl IntoIterator<Item = &'a NodeUri>) -> usize {
+    nodes.into_iter().map(line_bytes).sum()
 }

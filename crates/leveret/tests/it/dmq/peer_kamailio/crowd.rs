@@ -63,10 +63,13 @@ fn thirty_eight_of_ours_leave_two_kamailios_well() {
     // A first one knows the Kamailios, and the others know it.
     let first = Dmq::beside(&[&pair[0]]).set("ping_interval", 2).start();
     first.expect_active(&[&pair[0], &pair[1]]);
-    let others: Vec<Dmq> = (0..37)
-        .map(|_| Dmq::beside(&[&first]).set("ping_interval", 2).set("listen", "[]"))
-        .map(Dmq::start)
-        .collect();
+    // All at once, so that many of them see the same room in a Kamailio's list.
+    let plans = (0..37).map(|_| Dmq::beside(&[&first]).set("ping_interval", 2).set("listen", "[]"));
+    let plans: Vec<Dmq> = plans.collect();
+    let others: Vec<Dmq> = std::thread::scope(|scope| {
+        let threads: Vec<_> = plans.into_iter().map(|plan| scope.spawn(|| plan.start())).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
     let members: Vec<&dyn Member> = others.iter().map(|node| node as &dyn Member).collect();
     for member in &members {
         first.expect_state_within(Duration::from_secs(20), *member, "active");
