@@ -127,10 +127,11 @@ impl FromStr for NodeUri {
             head.eq_ignore_ascii_case(scheme).then(|| &text[scheme.len()..])
         });
         let rest = rest.ok_or(UriError::Scheme)?;
+        // A user may have what parameters and headers begin with (RFC 3261 25.1).
+        let rest = rest.split_once('@').map_or(rest, |(_, rest)| rest);
         let rest = rest.split('?').next().unwrap_or_default();
         let mut parts = rest.split(';');
         let address = parts.next().unwrap_or_default();
-        let address = address.rsplit_once('@').map_or(address, |(_, host)| host);
         let mut transport = Transport::Udp;
         for parameter in parts {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));

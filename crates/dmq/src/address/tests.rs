@@ -10,6 +10,8 @@ fn a_node_is_written_in_one_way() {
         ("sips:host:5061", Ok("sip:host:5061")),
         ("SIP:Host.Example:5080", Ok("sip:host.example:5080")),
         ("sip:user@10.0.0.1:5060;inc=7", Ok("sip:10.0.0.1:5060")),
+        ("sip:a;b?c@10.0.0.1", Ok("sip:10.0.0.1:5060")),
+        ("sip:a@b@10.0.0.1", Err(UriError::Host)),
         ("sip:10.0.0.1;transport=tcp", Ok("sip:10.0.0.1:5060;transport=tcp")),
         ("sip:10.0.0.1;transport=TLS", Ok("sip:10.0.0.1:5061;transport=tls")),
         ("sip:10.0.0.1:5070;transport=udp?x=y", Ok("sip:10.0.0.1:5070")),

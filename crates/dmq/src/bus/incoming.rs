@@ -8,6 +8,7 @@ use crate::desk::Handled;
 use crate::htable::Taken;
 use crate::members::Heard;
 use crate::message::Received;
+use crate::sip::parse::ParseError;
 use crate::sip::write::Reply;
 use crate::sip::{self, KDMQ, Message, Request};
 use crate::transaction::Seen;
@@ -47,7 +48,7 @@ impl Bus {
             }
             Ok(Message::Response(response)) => self.response(&response, clock),
             // What keeps a way through a firewall open.
-            Err(_) if packet.trim_ascii().is_empty() => {}
+            Err(ParseError::KeepAlive) => {}
             Err(error) => {
                 self.counters.malformed += 1;
                 tracing::debug!("from {}: {error}", source.address);
