@@ -93,9 +93,13 @@ fn a_bus_at_rest_does_not_change() {
         let status = ours.api("GET", "/api/dmq/status", &serde_json::Value::Null);
         status["events"].as_array().expect("events").len()
     };
+    let pings = |packet: &Packet| packet.notifies("1") && !packet.body().is_empty();
+    for node in &nodes {
+        node.first("a join", |packet| packet.notifies("2"));
+        node.first("a ping", pings);
+    }
     let before = events(&ours);
     nodes[4].forget();
-    let pings = |packet: &Packet| packet.asks(NOTIFICATION);
     nodes[4].nth("pings", 3, pings);
     assert_eq!(events(&ours), before);
     // Not more than one request an interval to each.
