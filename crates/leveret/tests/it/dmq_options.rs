@@ -6,50 +6,13 @@ use std::fs;
 use dmq::config::DMQ;
 
 use crate::broker::{Broker, eventually};
-use crate::cli::{leveret, output, stderr, stdout};
-
-/// A directory with files, and variables.
-#[derive(Default, Clone, Copy)]
-struct World<'a> {
-    files: &'a [(&'a str, &'a str)],
-    variables: &'a [(&'a str, &'a str)],
-}
+use crate::configured::{World, refused, shown_beside};
 
 /// A node that has what it needs.
 const GOOD: &str = "server_address = 'sip:192.0.2.3'\nnotification_address = 'sip:192.0.2.1'\n";
 
 /// Where nobody listens.
 const NOBODY: &str = "http://127.0.0.1:1";
-
-impl World<'_> {
-    /// Runs `leveret` to its end; its directory reads `DIR`.
-    fn run(&self, line: &[&str]) -> (Option<i32>, String, String) {
-        let directory = tempfile::tempdir().unwrap();
-        let dir = directory.path();
-        for (name, text) in self.files {
-            fs::create_dir_all(dir.join(name).parent().unwrap()).unwrap();
-            fs::write(dir.join(name), text).unwrap();
-        }
-        let done = output(leveret(dir).args(line).envs(self.variables.iter().copied()));
-        let tidy = |text: String| text.replace(dir.to_str().unwrap(), "DIR");
-        (done.status.code(), tidy(stdout(&done)), tidy(stderr(&done)))
-    }
-
-    /// The lines of stdout with single spaces.
-    fn lines(&self, line: &[&str]) -> Vec<String> {
-        let (code, out, err) = self.run(line);
-        assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
-        let single = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
-        out.lines().map(single).collect()
-    }
-}
-
-#[track_caller]
-fn refused(world: World<'_>, line: &[&str], code: i32, expected: &str) {
-    let (ended, out, err) = world.run(line);
-    assert_eq!(err, format!("leveret: {expected}\n"));
-    assert_eq!((ended, out.as_str()), (Some(code), ""));
-}
 
 /// What a node that runs can be asked, each with what it needs.
 const QUESTIONS: &[&[&str]] = &[
@@ -192,28 +155,15 @@ fn a_node_beside_the_broker_is_shown_with_its_settings() {
         files: &[("leveret.toml", &toml), ("conf.d/a.toml", "dmq.t1_ms = 100")],
         variables: &[("LEVERET_DMQ_PING_INTERVAL", "9")],
     };
-    let (code, printed, err) = world.run(&["--print-config"]);
-    assert_eq!((code, err.as_str()), (Some(0), ""));
-    let lines = world.lines(&["--print-config"]);
-    for expected in [
+    let expected = [
         "[dmq] # leveret.toml:2",
         "server_address = \"sip:192.0.2.3:5060\" # leveret.toml:3",
         "bridge_peers = [\"*\"] # leveret.toml:6",
         "# bridge_broker = \"amqp://guest:***@127.0.0.1:5673/\" # default",
         "t1_ms = 100 # conf.d/a.toml:1",
         "ping_interval = 9 # environment LEVERET_DMQ_PING_INTERVAL",
-    ] {
-        assert!(lines.iter().any(|line| line == expected), "{expected}\n{lines:#?}");
-    }
-    let own = lines.iter().skip_while(|line| !line.starts_with("[dmq]"));
-    assert!(!own.clone().any(|line| line.starts_with("log_")), "{printed}");
-    // What is printed is a file that says the same.
-    let values = |text: &str| -> Vec<String> {
-        let value = |line: &str| line.split(" # ").next().unwrap_or_default().trim().to_owned();
-        text.lines().map(value).collect()
-    };
-    let again = World { files: &[("leveret.toml", &printed)], ..World::default() };
-    assert_eq!(values(&again.run(&["--print-config"]).1), values(&printed));
+    ];
+    shown_beside(world, "[dmq]", &expected);
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod stories;
 
 mod broker;
 mod client;
+mod configured;
 mod peers;
 mod proxy;
 mod random;

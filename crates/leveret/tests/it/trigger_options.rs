@@ -1,57 +1,12 @@
 //! `leveret trigger` and `[trigger.NAME]` from outside: help, settings with their origins, refusals in
 //! one line with an exit code that says what kind they are.
 
-use std::fs;
-use std::path::Path;
-use std::process::Output;
-
 use trigger::config::{TRIGGER, TRIGGERS};
 
-use crate::cli::{leveret, output, stderr, stdout};
-
-/// A directory with files, and variables.
-#[derive(Default, Clone, Copy)]
-struct World<'a> {
-    files: &'a [(&'a str, &'a str)],
-    variables: &'a [(&'a str, &'a str)],
-}
+use crate::configured::{World, refused, shown_beside};
 
 /// A trigger that has what it needs.
 const GOOD: &str = "[trigger.orders]\nqueue = 'orders'\nhttp.url = 'http://127.0.0.1:9/'\n";
-
-impl World<'_> {
-    /// Runs `leveret` to its end; its directory reads `DIR`.
-    fn run(&self, line: &[&str]) -> (Option<i32>, String, String) {
-        let directory = tempfile::tempdir().unwrap();
-        let dir = directory.path();
-        for (name, text) in self.files {
-            fs::create_dir_all(dir.join(name).parent().unwrap()).unwrap();
-            fs::write(dir.join(name), text).unwrap();
-        }
-        let done = output(leveret(dir).args(line).envs(self.variables.iter().copied()));
-        ended(&done, dir)
-    }
-
-    /// The lines of stdout with single spaces.
-    fn lines(&self, line: &[&str]) -> Vec<String> {
-        let (code, out, err) = self.run(line);
-        assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
-        let single = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
-        out.lines().map(single).collect()
-    }
-}
-
-fn ended(done: &Output, dir: &Path) -> (Option<i32>, String, String) {
-    let tidy = |text: String| text.replace(dir.to_str().unwrap(), "DIR");
-    (done.status.code(), tidy(stdout(done)), tidy(stderr(done)))
-}
-
-#[track_caller]
-fn refused(world: World<'_>, line: &[&str], code: i32, expected: &str) {
-    let (ended, out, err) = world.run(line);
-    assert_eq!(err, format!("leveret: {expected}\n"));
-    assert_eq!((ended, out.as_str()), (Some(code), ""));
-}
 
 #[test]
 fn help_shows_every_flag_and_action_in_100_columns() {
@@ -212,25 +167,12 @@ fn render_shows_the_request_of_a_made_up_message() {
 fn triggers_beside_the_broker_are_shown_with_its_settings() {
     let toml = format!("amqp_listen = '*:5673'\n[trigger]\nthreads = 1\n{GOOD}");
     let world = World { files: &[("leveret.toml", &toml)], ..World::default() };
-    let (code, printed, err) = world.run(&["--print-config"]);
-    assert_eq!((code, err.as_str()), (Some(0), ""));
-    let lines = world.lines(&["--print-config"]);
-    for expected in [
+    let expected = [
         "[trigger] # leveret.toml:2",
         "threads = 1 # leveret.toml:3",
         "[trigger.orders] # leveret.toml:4",
-    ] {
-        assert!(lines.iter().any(|line| line == expected), "{expected}\n{lines:#?}");
-    }
-    let own = lines.iter().skip_while(|line| !line.starts_with("[trigger]"));
-    assert!(!own.clone().any(|line| line.starts_with("log_")), "{printed}");
-    // What is printed is a file that says the same.
-    let values = |text: &str| -> Vec<String> {
-        let value = |line: &str| line.split(" # ").next().unwrap_or_default().trim().to_owned();
-        text.lines().map(value).collect()
-    };
-    let again = World { files: &[("leveret.toml", &printed)], ..World::default() };
-    assert_eq!(values(&again.run(&["--print-config"]).1), values(&printed));
+    ];
+    shown_beside(world, "[trigger]", &expected);
 }
 
 #[test]
