@@ -50,8 +50,6 @@ pub(crate) struct Plan {
     pub(crate) rules: Rules,
     /// About retransmissions.
     pub(crate) timers: Timers,
-    /// How long a notification waits for its answer.
-    pub(crate) ping_timeout: Duration,
     /// How long a message waits for its answer.
     pub(crate) fr_timer: Duration,
     /// How much waits for a node.

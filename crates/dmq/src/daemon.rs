@@ -201,6 +201,7 @@ fn plan(config: &DmqConfig, own: Vec<IpAddr>, transports: Vec<Transport>, seed: 
         rules: Rules {
             me,
             ping_interval,
+            ping_timeout: Duration::from_millis(config.ping_timeout_ms),
             tombstone: 2 * ping_interval + fr_timer,
             remove_inactive: config.remove_inactive.0,
             fails_active: config.fail_count_threshold_not_active,
@@ -212,7 +213,6 @@ fn plan(config: &DmqConfig, own: Vec<IpAddr>, transports: Vec<Transport>, seed: 
             t1: Duration::from_millis(config.t1_ms),
             t2: Duration::from_millis(config.t2_ms),
         },
-        ping_timeout: Duration::from_millis(config.ping_timeout_ms),
         fr_timer,
         bounds: Bounds {
             busy_max: config.num_workers.into(),

@@ -53,6 +53,8 @@ pub(crate) struct Rules {
     pub(crate) me: NodeUri,
     /// From one ping of a node to the next.
     pub(crate) ping_interval: Duration,
+    /// How long a notification waits for its answer.
+    pub(crate) ping_timeout: Duration,
     /// How long what is said of a dead node is not believed, and after which it is forgotten.
     pub(crate) tombstone: Duration,
     /// Whether dead nodes are forgotten.
@@ -352,9 +354,11 @@ impl Members {
             NodeState::Active if member.fails > rules.fails_active => NodeState::NotActive,
             other => other,
         };
-        // Until it is decided, it is asked again at once.
+        // Until it is decided, it is asked again at once; but what fails without waiting for an answer
+        // is given that time: a network that is away for a moment must not cost a whole interval.
         let undecided = member.fails <= rules.fails_not_active;
-        member.next = if undecided { now } else { now + rest };
+        let again = now.max(member.asked + rules.ping_timeout);
+        member.next = if undecided { again } else { now + rest };
         self.wake = self.wake.min(member.next);
         if member.fails == rules.fails_not_active.saturating_add(1) {
             member.lose_touch();
@@ -468,6 +472,7 @@ impl Members {
             true => Notice::Ping,
         };
         member.probing = true;
+        member.asked = now;
         let body = match notice {
             Notice::Look => Vec::new(),
             Notice::Join => Draft::of(&me, true).into_body(),

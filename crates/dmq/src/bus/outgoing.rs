@@ -214,7 +214,7 @@ impl Bus {
             *leaving += 1;
         }
         let reliable = to.transport.is_reliable();
-        let lifetime = self.plan.ping_timeout;
+        let lifetime = self.plan.rules.ping_timeout;
         self.counters.sent += 1;
         let purpose = Purpose::Notice(to, notice);
         self.clients.start(key, Arc::clone(&packet), reliable, lifetime, purpose, clock.now);

@@ -35,6 +35,8 @@ pub(crate) struct Member {
     pub(crate) fails: u32,
     /// Whether a notification is under way.
     pub(super) probing: bool,
+    /// When the last one was sent.
+    pub(super) asked: Duration,
     /// When the next one is due.
     pub(super) next: Duration,
     /// When a dead one is forgotten.
@@ -72,6 +74,7 @@ impl Member {
             round_trip: None,
             fails: 0,
             probing: false,
+            asked: Duration::ZERO,
             next: now,
             forget_at: None,
             listed: None,

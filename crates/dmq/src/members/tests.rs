@@ -13,6 +13,7 @@ fn rules() -> Rules {
     Rules {
         me: uri("sip:10.0.0.1:5060"),
         ping_interval: INTERVAL,
+        ping_timeout: Duration::ZERO,
         tombstone: INTERVAL * 2,
         remove_inactive: true,
         fails_active: 0,
@@ -168,6 +169,20 @@ fn a_full_kamailio_is_not_joined() {
         world.now += SPREAD_MAX;
     }
     assert_eq!(world.notices()[0].1, Notice::Join);
+}
+
+#[test]
+fn what_fails_at_once_is_tried_again_after_the_time_of_an_answer() {
+    let ping_timeout = Duration::from_secs(4);
+    let mut world = World::new(Rules { ping_timeout, ..rules() }).configured(OTHER);
+    world.up(OTHER, OURS, BOTH);
+    world.now += INTERVAL;
+    world.misses(OTHER);
+    assert_eq!(world.state(OTHER), Some(NodeState::NotActive));
+    world.now += ping_timeout - Duration::from_millis(1);
+    assert!(world.notices().is_empty(), "the network is away for a moment");
+    world.now += Duration::from_millis(1);
+    assert_eq!(world.notices().len(), 1);
 }
 
 #[test]

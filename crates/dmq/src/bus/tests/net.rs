@@ -88,6 +88,7 @@ fn plan(number: u16) -> Plan {
         rules: Rules {
             me: uri(number),
             ping_interval: INTERVAL,
+            ping_timeout: PING_TIMEOUT,
             tombstone: 2 * INTERVAL + FR_TIMER,
             remove_inactive: true,
             fails_active: 0,
@@ -96,7 +97,6 @@ fn plan(number: u16) -> Plan {
             transports: vec![Transport::Udp],
         },
         timers: Timers { t1: Duration::from_millis(500), t2: Duration::from_secs(4) },
-        ping_timeout: PING_TIMEOUT,
         fr_timer: FR_TIMER,
         bounds: Bounds { busy_max: 2, waiting_max: 1000 },
         body_bytes_max: 65_536,
