@@ -10,6 +10,7 @@ mod netns;
 pub(crate) mod node;
 mod packet;
 pub(crate) mod process;
+mod request;
 
 mod bridge;
 mod commands;

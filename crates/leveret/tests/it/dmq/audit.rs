@@ -96,7 +96,7 @@ impl Case<'_> {
         let via = if via.contains(':') { via.to_owned() } else { format!("{via}:5060") };
         match self.packet.over {
             Over::Udp => format!("sip:{via}"),
-            Over::Tcp => format!("sip:{via};transport=tcp"),
+            Over::Tcp | Over::Tls => format!("sip:{via};transport=tcp"),
         }
     }
 
@@ -146,7 +146,7 @@ impl Case<'_> {
             };
             let foreign = match self.packet.over {
                 Over::Udp => !transport.is_empty(),
-                Over::Tcp => transport != "transport=tcp",
+                Over::Tcp | Over::Tls => transport != "transport=tcp",
             };
             hold!(self, !foreign, "a transport that the bus does not have: {line:?}");
             let address = address.strip_prefix("sip:").unwrap_or_default();

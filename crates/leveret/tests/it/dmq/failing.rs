@@ -177,23 +177,32 @@ fn a_restarted_node_is_met_again() {
     }
 }
 
+/// Ours, and a dead node that it only heard of.
+fn with_a_dead_one(remove_inactive: bool) -> (Dmq, Node, Node) {
+    let [seed, other] = [Node::start(), Node::start()];
+    let ours = beside(&[&seed]).set("remove_inactive", remove_inactive).set("fr_timer_ms", 2000);
+    let ours = ours.start();
+    ours.expect_active(&[&seed]);
+    other.request(ours.ip(), NOTIFICATION, format!("{}\r\n", other.line())).ask();
+    ours.expect_active(&[&other]);
+    other.behave(Manner::Silent);
+    ours.expect_state(&other, "disabled");
+    (ours, seed, other)
+}
+
 #[test]
-fn dead_nodes_are_forgotten_unless_they_are_to_be_kept() {
-    for (remove, kept) in [("true", false), ("false", true)] {
-        let [seed, other] = [Node::start(), Node::start()];
-        let ours = beside(&[&seed]).set("remove_inactive", remove).set("fr_timer_ms", 2000).start();
-        ours.expect_active(&[&seed]);
-        other.request(ours.ip(), NOTIFICATION, format!("{}\r\n", other.line())).ask();
-        ours.expect_active(&[&other]);
-        other.behave(Manner::Silent);
-        ours.expect_state(&other, "disabled");
-        if kept {
-            other.forget();
-            other.nth("pings", 12, |packet| packet.asks(NOTIFICATION));
-            assert_eq!(ours.state(&other), "disabled");
-        } else {
-            // Two pings and an answer later, when nobody can have an old list of it any more.
-            ours.expect_state(&other, "");
-        }
-    }
+fn dead_nodes_are_forgotten() {
+    let (ours, _seed, other) = with_a_dead_one(true);
+    // Two pings and an answer later, when nobody can have an old list of it any more.
+    ours.expect_state(&other, "");
+}
+
+#[test]
+fn dead_nodes_are_kept_when_that_is_wanted() {
+    let (ours, _seed, other) = with_a_dead_one(false);
+    other.forget();
+    other.nth("pings", 12, |packet| packet.asks(NOTIFICATION));
+    assert_eq!(ours.state(&other), "disabled");
+    other.behave(Manner::Answer);
+    ours.expect_state(&other, "active");
 }

@@ -17,6 +17,7 @@ use super::node::{Node, uri};
 use super::packet::Over;
 use super::process::within;
 use crate::server::DEADLINE;
+use crate::tls::Authority;
 
 /// How often Kamailio 5.6.3 pings; it knows no shorter interval.
 pub(crate) const PING: Duration = Duration::from_secs(5);
@@ -108,6 +109,17 @@ impl Kamailio {
         kamailio
     }
 
+    /// The same over TLS, with a certificate that this authority has signed, as all need.
+    pub(crate) fn secure(ip: Ipv4Addr, other: &str, authority: &Authority) -> Kamailio {
+        let kamailio = Kamailio::at(ip, Over::Tls, other);
+        let identity = authority.node(&ip.to_string());
+        let key = identity.key.serialize_pem();
+        for (name, text) in [("ca", &authority.pem), ("cert", &identity.pem), ("key", &key)] {
+            std::fs::write(kamailio.dir.join(format!("{name}.pem")), text).unwrap();
+        }
+        kamailio
+    }
+
     /// Two that run and know each other.
     #[track_caller]
     pub(crate) fn pair(over: Over) -> [Kamailio; 2] {
@@ -128,6 +140,11 @@ impl Kamailio {
         match self.over {
             Over::Udp => text.push_str("disable_tcp=yes\n"),
             Over::Tcp => write!(text, "listen=tcp:{ip}:5060\ntcp_children=1\n").unwrap(),
+            Over::Tls => write!(
+                text,
+                "enable_tls=yes\nlisten=tls:{ip}:5061\ntcp_children=1\nloadmodule \"tls.so\"\n"
+            )
+            .unwrap(),
         }
         text.push_str(
             "debug=1\nlog_stderror=yes\nfork=yes\nchildren=1\nauto_aliases=no\ndns=no\nrev_dns=no\n",
@@ -150,6 +167,17 @@ impl Kamailio {
             ("htable", "htable", format!("\"shared=>{table}\"")),
         ] {
             writeln!(text, "modparam(\"{module}\", \"{name}\", {value})").unwrap();
+        }
+        if self.over == Over::Tls {
+            for (name, file) in [("ca_list", "ca"), ("certificate", "cert"), ("private_key", "key")]
+            {
+                writeln!(text, "modparam(\"tls\", \"{name}\", \"{dir}/{file}.pem\")").unwrap();
+            }
+            // Its default is TLS 1.0 alone.
+            text.push_str("modparam(\"tls\", \"tls_method\", \"TLSv1.2+\")\n");
+            for name in ["verify_certificate", "require_certificate"] {
+                writeln!(text, "modparam(\"tls\", \"{name}\", 1)").unwrap();
+            }
         }
         text + ROUTE
     }
@@ -239,6 +267,7 @@ impl Kamailio {
             };
             let transport = match field("proto").as_str() {
                 "tcp" => ";transport=tcp",
+                "tls" => ";transport=tls",
                 _ => "",
             };
             let uri = format!("sip:{}:{}{transport}", field("host"), field("port"));

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::address;
 use super::audit::audit;
 use super::packet::{NOTIFICATION, Over, Packet, framed};
+use super::request::Request;
 use crate::server::DEADLINE;
 
 /// How a node treats the requests for a peer.
@@ -93,6 +94,11 @@ impl Node {
 
     pub(crate) fn ip(&self) -> Ipv4Addr {
         self.inner.ip
+    }
+
+    /// How it is reached.
+    pub(super) fn transport(&self) -> Over {
+        self.over
     }
 
     /// Its URI, as it stands in lists.
@@ -178,21 +184,9 @@ impl Node {
         }
     }
 
-    /// A request to this node.
+    /// A request of this node.
     pub(crate) fn request(&self, to: Ipv4Addr, peer: &str, body: impl AsRef<[u8]>) -> Request<'_> {
-        let of_lists = peer == NOTIFICATION;
-        Request {
-            node: self,
-            to,
-            peer: peer.to_owned(),
-            content_type: if of_lists { "text/plain" } else { "application/json" }.to_owned(),
-            max_forwards: 1,
-            from: self.uri(),
-            branch: unique(),
-            method: "KDMQ".to_owned(),
-            headers: String::new(),
-            body: body.as_ref().to_vec(),
-        }
+        Request::of(self, to, peer, body.as_ref())
     }
 
     /// Sends these bytes in one datagram.
@@ -237,12 +231,8 @@ pub(crate) fn uri(ip: Ipv4Addr, over: Over) -> String {
     match over {
         Over::Udp => format!("sip:{ip}:{port}"),
         Over::Tcp => format!("sip:{ip}:{port};transport=tcp"),
+        Over::Tls => format!("sip:{ip}:{};transport=tls", port + 1),
     }
-}
-
-fn unique() -> String {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    format!("z9hG4bKtest-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 impl Inner {
@@ -349,57 +339,5 @@ impl State {
                 self.lines.push(line.to_owned());
             }
         }
-    }
-}
-
-/// A request that a scripted node sends; what is not said is as Kamailio has it.
-pub(crate) struct Request<'a> {
-    node: &'a Node,
-    pub(crate) to: Ipv4Addr,
-    pub(crate) peer: String,
-    pub(crate) content_type: String,
-    pub(crate) max_forwards: u8,
-    /// The URI of the sender, whose user is the peer.
-    pub(crate) from: String,
-    pub(crate) branch: String,
-    pub(crate) method: String,
-    /// More lines of the head.
-    pub(crate) headers: String,
-    pub(crate) body: Vec<u8>,
-}
-
-impl Request<'_> {
-    pub(crate) fn bytes(&self) -> Vec<u8> {
-        let Request { peer, content_type, max_forwards, branch, method, .. } = self;
-        let (ip, token) = match self.node.over {
-            Over::Udp => (self.node.ip(), "UDP"),
-            Over::Tcp => (self.node.ip(), "TCP"),
-        };
-        let with_user = |uri: &str| uri.replacen("sip:", &format!("sip:{peer}@"), 1);
-        let (to, from) = (with_user(&uri(self.to, self.node.over)), with_user(&self.from));
-        let head = format!(
-            "{method} {to} SIP/2.0\r\nVia: SIP/2.0/{token} {ip};branch={branch}\r\nTo: <{to}>\r\n\
-             From: <{from}>;tag=scripted\r\nCSeq: 10 {method}\r\nCall-ID: {branch}@{ip}\r\n\
-             Content-Length: {}\r\nUser-Agent: scripted\r\nMax-Forwards: {max_forwards}\r\n\
-             Content-Type: {content_type}\r\n{}\r\n",
-            self.body.len(),
-            self.headers
-        );
-        [head.as_bytes(), &self.body].concat()
-    }
-
-    /// Sends it once.
-    pub(crate) fn send(&self) {
-        match self.node.over {
-            Over::Udp => self.node.send_raw(self.to, &self.bytes()),
-            Over::Tcp => self.node.stream_raw(self.to, &self.bytes()),
-        }
-    }
-
-    /// Sends it; the reply to it.
-    #[track_caller]
-    pub(crate) fn ask(&self) -> Packet {
-        self.send();
-        self.node.reply(&self.branch)
     }
 }

@@ -9,6 +9,8 @@ use std::time::Instant;
 pub(crate) enum Over {
     Udp,
     Tcp,
+    /// Between real nodes only; no scripted one speaks it.
+    Tls,
 }
 
 /// One message that a scripted node got.

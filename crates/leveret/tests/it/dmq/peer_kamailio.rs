@@ -10,9 +10,11 @@ mod tables;
 
 use super::address;
 use super::kamailio::Kamailio;
-use super::node::Node;
+use super::node::{Node, uri};
 use super::packet::Over;
-use super::process::{Dmq, Member};
+use super::process::{Dmq, Member, within};
+use super::receiving::Stream;
+use crate::tls::Authority;
 
 /// Two Kamailio nodes and one of ours, all of which know each other.
 fn bus(over: Over) -> ([Kamailio; 2], Dmq) {
@@ -59,4 +61,30 @@ fn kamailios_find_each_other_and_share_a_table() {
         b.kill9();
         a.expect_state(&b.uri(), "pending");
     }
+}
+
+#[test]
+fn a_bus_over_tls_is_joined_by_its_certificate() {
+    let authority = Authority::new("authority");
+    let ips = [address::take(), address::take()];
+    let uris = ips.map(|ip| uri(ip, Over::Tls));
+    let mut a = Kamailio::secure(ips[0], &uris[1], &authority);
+    let mut b = Kamailio::secure(ips[1], &uris[0], &authority);
+    a.launch();
+    b.launch();
+    let ours = Dmq::beside(&[&a]).secured(&authority).start();
+    let pair = [a, b];
+    expect_all_active(&pair, &ours);
+    assert_eq!(ours.broadcast("chat", "from ours").len(), 2);
+    let by = phone();
+    let mut chat = Stream::of(&ours, Some("chat"));
+    for kamailio in &pair {
+        kamailio.expect_taken(&ours.uri(), "text/plain", "from ours");
+        assert!(kamailio.broadcast(&by, "chat", &kamailio.uri()));
+        assert_eq!(chat.message()["body"], kamailio.uri());
+    }
+    pair[0].set("key", "a value");
+    pair[1].expect_cell("key", Some("a value"));
+    let cell = || ours.http("GET", "/api/dmq/htable/shared/key", "").1.contains("a value");
+    within(crate::server::DEADLINE, "the cell", cell);
 }

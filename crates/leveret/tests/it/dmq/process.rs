@@ -11,6 +11,7 @@ use super::node::{Node, uri};
 use super::packet::Over;
 use super::{address, kamailio::Kamailio};
 use crate::server::{DEADLINE, Server};
+use crate::tls::Authority;
 
 /// Whoever has a URI on a bus.
 pub(crate) trait Member {
@@ -59,6 +60,7 @@ impl Dmq {
         let uris: Vec<String> = members.iter().map(|member| member.uri()).collect();
         let over = match uris.first() {
             Some(uri) if uri.ends_with(";transport=tcp") => Over::Tcp,
+            Some(uri) if uri.ends_with(";transport=tls") => Over::Tls,
             _ => Over::Udp,
         };
         let settings = BTreeMap::new();
@@ -74,6 +76,17 @@ impl Dmq {
     pub(crate) fn set(mut self, name: &str, value: impl ToString) -> Dmq {
         self.settings.insert(name.to_owned(), value.to_string());
         self
+    }
+
+    /// With a certificate of its own, signed by the one authority that it believes.
+    pub(crate) fn secured(self, authority: &Authority) -> Dmq {
+        let identity = authority.node(&self.ip.to_string());
+        self.set("tls_ca_file", "\"ca.pem\"")
+            .set("tls_cert_file", "\"cert.pem\"")
+            .set("tls_key_file", "\"key.pem\"")
+            .file("ca.pem", &authority.pem)
+            .file("cert.pem", &identity.pem)
+            .file("key.pem", &identity.key.serialize_pem())
     }
 
     /// Started by a command that ends by becoming what is appended to it.

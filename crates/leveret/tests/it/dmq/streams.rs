@@ -84,42 +84,32 @@ fn who_listens_on_another_transport_is_not_listed() {
     assert_eq!(ours.state(&streams), "");
 }
 
-/// A node of a TLS bus at this address, with a certificate for it that this authority signed.
-fn secure(authority: &Authority, ip: std::net::Ipv4Addr, others: &[&str]) -> Dmq {
-    let identity = authority.node(&ip.to_string());
-    let own = format!("{};transport=tls", uri(ip, Over::Udp));
-    Dmq::at(ip, &[])
-        .set("server_address", format!("{own:?}"))
-        .set("notification_address", format!("{others:?}"))
-        .set("tls_ca_file", "\"ca.pem\"")
-        .set("tls_cert_file", "\"cert.pem\"")
-        .set("tls_key_file", "\"key.pem\"")
-        .set("peers", "[\"chat\"]")
-        .file("ca.pem", &authority.pem)
-        .file("cert.pem", &identity.pem)
-        .file("key.pem", &identity.key.serialize_pem())
+/// Whoever has this URI.
+struct Named<'a>(&'a str);
+
+impl Member for Named<'_> {
+    fn uri(&self) -> String {
+        self.0.to_owned()
+    }
 }
 
 #[test]
 fn a_bus_over_tls_keeps_strangers_out() {
-    let authority = Authority::new("authority");
+    let [authority, other] = ["authority", "other"].map(Authority::new);
     let ips = [address::take(), address::take(), address::take()];
-    let uris = ips.map(|ip| format!("{};transport=tls", uri(ip, Over::Udp)));
-    let a = secure(&authority, ips[0], &[]).start();
-    let b = secure(&authority, ips[1], &[&uris[0]]).start();
-    let stranger = secure(&Authority::new("stranger"), ips[2], &[&uris[0]]).start();
-    struct Named<'a>(&'a str);
-    impl Member for Named<'_> {
-        fn uri(&self) -> String {
-            self.0.to_owned()
-        }
-    }
-    a.expect_state(&Named(&uris[1]), "active");
-    b.expect_state(&Named(&uris[0]), "active");
+    let uris = ips.map(|ip| uri(ip, Over::Tls));
+    let seed = Named(&uris[0]);
+    let start = |n: usize, authority: &Authority| {
+        let node = Dmq::at(ips[n], &[&seed]).secured(authority);
+        node.set("peers", "[\"chat\"]").start()
+    };
+    let (a, b, stranger) = (start(0, &authority), start(1, &authority), start(2, &other));
+    a.expect_state(&b, "active");
+    b.expect_state(&a, "active");
     assert_eq!(b.broadcast("chat", "hello")[&uris[0]]["outcome"], "taken");
     assert_eq!(a.broadcast("chat", "hello")[&uris[1]]["outcome"], "taken");
     // The stranger trusts others and is trusted by nobody.
     stranger.expect_log(&["WARN", &ips[0].to_string()]);
-    assert_ne!(stranger.state(&Named(&uris[0])), "active");
-    assert_eq!(a.state(&Named(&uris[2])), "");
+    assert_ne!(stranger.state(&a), "active");
+    assert_eq!(a.state(&stranger), "");
 }
