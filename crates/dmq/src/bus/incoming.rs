@@ -167,6 +167,11 @@ impl Bus {
             return Some(Answer::because(400, why.into()));
         };
         if *peer == *self.plan.channel {
+            if self.leaving.is_some() {
+                // A list would make us active again in Kamailio's eyes, whatever it says.
+                let why = "Service Unavailable: leaving the bus";
+                return Some(Answer::because(503, why.into()));
+            }
             let from = request.from_node();
             let agent = request.agent();
             let body = self.members.heard(

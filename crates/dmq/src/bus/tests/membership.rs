@@ -97,6 +97,11 @@ fn leaving_is_told_and_believed() {
     let mut net = bus(4, 5);
     net.run_for(secs(2));
     net.with(3, |bus, clock| bus.leave(clock));
+    // Who asks now gets no list, which would make it active again.
+    let ping = super::small_lists::notification(&mut net, 1, 3, 1, "");
+    let from = super::small_lists::source(1);
+    net.with(3, |bus, clock| bus.handle(&ping, &from, 1, clock)).unwrap();
+    assert_eq!(net.ours(3).handled[0].code, 503);
     net.run_until("all have heard", secs(1), |net| net.ours(3).bus.has_left());
     for by in [1, 2, 4] {
         assert_eq!(net.state(3, by), Some(NodeState::Disabled));

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use client::backoff::Chance;
 use super::kamailio::Kamailio;
 use crate::address::{NodeUri, Transport};
 use crate::bus::{Bus, Clock, Effect, Peers, Plan};
-use crate::desk::{NodeState, Subscription};
+use crate::desk::{Handled, NodeState, Subscription};
 use crate::htable::{Limits, Tables};
 use crate::members::Rules;
 use crate::message::{Delivered, Outgoing, Received, Recipient};
@@ -36,6 +36,8 @@ pub(super) struct Ours {
     since: Duration,
     /// What became of messages, by ticket; each once.
     pub(super) sent: BTreeMap<u64, Vec<Delivered>>,
+    /// Replies to requests that were handed over.
+    pub(super) handled: Vec<Handled>,
     pub(super) received: tokio::sync::mpsc::Receiver<Arc<Received>>,
     /// Packets that it sent.
     pub(super) packets: u64,
@@ -143,7 +145,8 @@ impl Net {
         let bus = Bus::new(plan, peers, Some(Tables::new(&limits).unwrap()));
         let configured = notified.iter().map(|number| uri(*number)).collect();
         let (sent, packets, since) = (BTreeMap::new(), 0, self.now);
-        let ours = Ours { bus, configured, since, sent, received, packets };
+        let handled = Vec::new();
+        let ours = Ours { bus, configured, since, sent, handled, received, packets };
         self.places.insert(address(number), Place::Ours(Box::new(ours)));
     }
 
@@ -326,6 +329,7 @@ impl Ours {
                         let earlier = self.sent.insert(ticket, outcomes);
                         assert!(earlier.is_none() || ticket == 0, "{ticket} ended twice");
                     }
+                    Effect::Handled(_, handled) => self.handled.push(handled),
                     Effect::ResolveConfigured => {
                         self.bus.configured(self.configured.clone(), clock(now));
                     }
@@ -348,8 +352,4 @@ pub(super) fn message(to: Recipient, body: &str) -> Outgoing {
         body: body.as_bytes().into(),
         lane: 0,
     }
-}
-
-pub(super) fn from_strangers(ip: IpAddr) -> SocketAddr {
-    SocketAddr::new(ip, 5060)
 }

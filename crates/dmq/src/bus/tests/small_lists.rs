@@ -3,11 +3,19 @@
 use std::time::Duration;
 
 use super::net::*;
+use crate::address::Transport;
 use crate::desk::NodeState;
 use crate::sip::write::Kdmq;
+use crate::transport::Source;
 
-/// Sends a notification from one node to another, as somebody might make it up.
-pub(super) fn notify(net: &mut Net, from: u16, to: u16, max_forwards: u8, body: &str) {
+/// A notification of one node to another, as somebody might make it up.
+pub(super) fn notification(
+    net: &mut Net,
+    from: u16,
+    to: u16,
+    max_forwards: u8,
+    body: &str,
+) -> Vec<u8> {
     let (me, node) = (uri(from), uri(to));
     let call_id = format!("{}@test", net.now.as_nanos());
     let request = Kdmq {
@@ -23,13 +31,19 @@ pub(super) fn notify(net: &mut Net, from: u16, to: u16, max_forwards: u8, body: 
     };
     let mut packet = Vec::new();
     request.write(&mut packet);
-    let source = crate::transport::Source {
-        transport: crate::address::Transport::Udp,
-        address: from_strangers(address(from).ip()),
-        flow: None,
-        verified: false,
-    };
-    net.with(to, |bus, clock| bus.received(&source, &packet, clock));
+    packet
+}
+
+/// Where its packets come from.
+pub(super) fn source(from: u16) -> Source {
+    let address = address(from);
+    Source { transport: Transport::Udp, address, flow: None, verified: false }
+}
+
+/// Sends such a notification.
+pub(super) fn notify(net: &mut Net, from: u16, to: u16, max_forwards: u8, body: &str) {
+    let packet = notification(net, from, to, max_forwards, body);
+    net.with(to, |bus, clock| bus.received(&source(from), &packet, clock));
 }
 
 #[test]
