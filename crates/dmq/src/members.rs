@@ -23,7 +23,7 @@ mod merge;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -125,6 +125,8 @@ pub(crate) struct Members {
     /// Our own addresses: a line that names one of them is about us.
     own: Vec<IpAddr>,
     nodes: BTreeMap<NodeUri, Member>,
+    /// Nodes that a Kamailio was told of by us.
+    told_of: BTreeSet<NodeUri>,
     /// Nodes that were removed by hand, and until when they are not believed in.
     buried: BTreeMap<NodeUri, Duration>,
     /// Nodes that are to be told of.
@@ -151,6 +153,7 @@ impl Members {
             rules,
             own,
             nodes: BTreeMap::new(),
+            told_of: BTreeSet::new(),
             buried: BTreeMap::new(),
             news: Vec::new(),
             news_at: None,

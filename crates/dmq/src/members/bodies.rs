@@ -26,7 +26,7 @@ impl Members {
     pub(super) fn body_for(&mut self, node: &NodeUri, first: &[NodeUri]) -> Vec<u8> {
         let Some(member) = self.nodes.get(node) else { return self.body_for_stranger(&[]) };
         if !member.native {
-            return self.body_within(node, member.listed.as_deref().unwrap_or_default());
+            return self.body_within(node, &[]);
         }
         let mut draft = Draft::of(&self.rules.me, true);
         let active: Vec<&NodeUri> = self.active().collect();
@@ -48,15 +48,23 @@ impl Members {
     }
 
     /// The list for somebody who is not on ours and showed these nodes.
-    pub(super) fn body_for_stranger(&self, listed: &[NodeUri]) -> Vec<u8> {
+    pub(super) fn body_for_stranger(&mut self, listed: &[NodeUri]) -> Vec<u8> {
         let me = self.rules.me.clone();
         self.body_within(&me, listed)
     }
 
-    /// The list for a Kamailio, `node`, whose own list is `listed`.
-    fn body_within(&self, node: &NodeUri, listed: &[NodeUri]) -> Vec<u8> {
+    /// The list for a Kamailio, `node`, whose own list is `listed`. What it is told it tells all other
+    /// Kamailios, so that all of them count as one.
+    fn body_within(&mut self, node: &NodeUri, listed: &[NodeUri]) -> Vec<u8> {
+        let nodes = &self.nodes;
+        let is_up = |node: &NodeUri| nodes.get(node).is_some_and(|m| m.state == NodeState::Active);
+        self.told_of.retain(is_up);
         let mut draft = Draft::of(&self.rules.me, true);
-        let mut theirs = self.bytes_with_us(listed);
+        let mut known: BTreeSet<&NodeUri> = self.listed_by_kamailios().chain(listed).collect();
+        known.insert(&self.rules.me);
+        known.insert(node);
+        let mut size = bytes(known.iter().copied());
+        let mut told = Vec::new();
         let fit = |other: &NodeUri| {
             other.transport == node.transport && other.ip().is_some_and(|ip| ip.is_ipv4())
         };
@@ -65,17 +73,31 @@ impl Members {
             if !is_told || !fit(other) {
                 continue;
             }
-            if !listed.contains(other) {
-                if theirs + line_bytes(other) > ROOM_BYTES {
-                    continue;
-                }
-                theirs += line_bytes(other);
+            let is_new = !known.contains(other);
+            if is_new && size + line_bytes(other) > ROOM_BYTES {
+                continue;
             }
             if !draft.push(other) {
                 break;
             }
+            if is_new {
+                size += line_bytes(other);
+                told.push(other.clone());
+            }
         }
+        self.told_of.extend(told);
         draft.into_body()
+    }
+
+    /// Everybody who stands in the list of a Kamailio but its own line, or soon does because we said
+    /// so.
+    fn listed_by_kamailios(&self) -> impl Iterator<Item = &NodeUri> {
+        let is_kamailio = |m: &Member| !m.native && m.state != NodeState::Disabled;
+        let them = self.nodes.iter().filter(move |(_, member)| is_kamailio(member));
+        let listed = them.flat_map(|(node, member)| {
+            member.listed.iter().flatten().filter(move |listed| *listed != node)
+        });
+        listed.chain(&self.told_of)
     }
 
     /// Whether our line fits into the lists of all Kamailios: what one of them knows, it tells the
@@ -115,20 +137,13 @@ impl Members {
         bytes(self.nodes.keys().chain([&self.rules.me])) <= ROOM_BYTES
     }
 
-    /// Everybody who is on the list of a Kamailio.
+    /// The Kamailios, and everybody on their lists.
     fn known_to_kamailios(&self) -> BTreeSet<&NodeUri> {
         let is_kamailio = |member: &Member| {
             !member.native && !member.agent.is_empty() && member.state != NodeState::Disabled
         };
         let them = self.nodes.iter().filter(|(_, member)| is_kamailio(member));
-        them.flat_map(|(node, member)| member.listed.iter().flatten().chain([node])).collect()
-    }
-
-    /// How large a list becomes with us on it.
-    fn bytes_with_us(&self, listed: &[NodeUri]) -> usize {
-        let me = &self.rules.me;
-        let own = if listed.contains(me) { 0 } else { line_bytes(me) };
-        listed.iter().map(line_bytes).sum::<usize>() + own
+        them.map(|(node, _)| node).chain(self.listed_by_kamailios()).collect()
     }
 }
 
