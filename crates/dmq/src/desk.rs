@@ -50,6 +50,14 @@ pub enum SendError {
     /// A content type is one line of visible text.
     #[error("a content type is at most 255 bytes of visible ASCII, but this is {0:?}")]
     BadContentType(String),
+    /// It would end a Kamailio.
+    #[error("the module behind the peer {peer} does not survive this body: {why}")]
+    BadBody {
+        /// The peer.
+        peer: Arc<str>,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The body is larger than messages may be.
     #[error(
         "the body has {bytes} bytes, and {bytes_max} are the most (body_bytes_max; over UDP never more than 60000)"

@@ -20,6 +20,7 @@ pub mod htable;
 mod list;
 mod members;
 pub mod message;
+mod modules;
 mod outbox;
 mod outcomes;
 pub mod remote;

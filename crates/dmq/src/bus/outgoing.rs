@@ -13,6 +13,7 @@ use crate::desk::{NodeState, ReplicateError, SendError};
 use crate::htable::Sync;
 use crate::members::{Answer, Notice};
 use crate::message::{Delivered, Outcome, Outgoing, Recipient};
+use crate::modules;
 use crate::outbox::{Cargo, Item, Kind, Outbox};
 use crate::sip::grammar::{is_content_type, is_peer};
 use crate::sip::write::{Kdmq, replicate};
@@ -66,7 +67,8 @@ impl Bus {
         if bytes > bytes_max {
             return Err(SendError::TooLarge { bytes, bytes_max });
         }
-        Ok(())
+        let bad = |why| SendError::BadBody { peer: Arc::clone(&message.peer), why };
+        modules::check(&message.peer, &message.body).map_err(bad)
     }
 
     /// The largest body that all nodes can be sent.

@@ -1,7 +1,7 @@
 //! The JSON of Kamailio's htable module, both ways.
 //!
 //! What is written has Kamailio's fields in Kamailio's order and no others: 5.6.3 answers 400 to a
-//! field that it does not know, and an object without fields crashes it. What is read may have any
+//! field that it does not know, and an object without fields ends it. What is read may have any
 //! fields.
 
 use serde::{Deserialize, Serialize};

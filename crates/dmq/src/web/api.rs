@@ -119,9 +119,10 @@ impl From<SendError> for Refusal {
         let status = match error {
             SendError::UnknownNode(_) => StatusCode::NOT_FOUND,
             SendError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            SendError::Ourselves(_) | SendError::BadPeer(_) | SendError::BadContentType(_) => {
-                StatusCode::BAD_REQUEST
-            }
+            SendError::Ourselves(_)
+            | SendError::BadPeer(_)
+            | SendError::BadBody { .. }
+            | SendError::BadContentType(_) => StatusCode::BAD_REQUEST,
         };
         Refusal::new(status, error.to_string())
     }

@@ -98,6 +98,10 @@ fn a_message_goes_only_where_it_can() {
         let sent = net.with(1, |bus, clock| bus.send(message, 9, clock));
         assert!(sent.is_err(), "{peer:?} {content_type:?} {body}");
     }
+    let mut deadly = message(Recipient::All, "{}");
+    deadly.peer = "htable".into();
+    let sent = net.with(1, |bus, clock| bus.send(deadly, 9, clock));
+    assert!(matches!(sent, Err(SendError::BadBody { .. })), "{sent:?}");
     let mut unknown = message(Recipient::All, "x");
     unknown.peer = "nobody".into();
     net.with(1, |bus, clock| bus.send(unknown, 2, clock)).unwrap();
