@@ -63,3 +63,19 @@ fn nothing_that_people_send_by_ours_stops_a_kamailio() {
     let members: [&dyn Member; 2] = [&pair[0], &pair[1]];
     ours.expect_active(&members);
 }
+
+/// Kamailio 5.6.3 as a whole ends when its htable gets one of these.
+#[test]
+fn what_ends_a_kamailio_is_refused() {
+    let (pair, ours) = bus(Over::Udp);
+    let (by, mut chat) = (phone(), Stream::of(&ours, Some("chat")));
+    for body in ["{}", "[]", "null", "1", "\"\"", "{\"action\":2,\"htname\":null}"] {
+        let mut message = serde_json::json!({ "peer": "htable", "body": body });
+        let (status, said) = ours.http("POST", "/api/dmq/bcast", &message.to_string());
+        assert_eq!(status, 400, "{body}: {said}");
+        assert!(said.contains("does not survive this body"), "{said}");
+        message["node"] = pair[0].uri().into();
+        assert_eq!(ours.http("POST", "/api/dmq/send", &message.to_string()).0, 400, "{body}");
+    }
+    expect_well(&pair, &ours, &by, &mut chat, "as before");
+}
