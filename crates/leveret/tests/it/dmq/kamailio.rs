@@ -8,7 +8,7 @@ use std::net::Ipv4Addr;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
@@ -249,10 +249,16 @@ impl Kamailio {
         }
     }
 
-    /// What kamcmd says, which must be no error.
+    /// What kamcmd says, which must be no error for long.
     #[track_caller]
     pub(crate) fn rpc(&self, words: &[&str]) -> String {
-        self.try_rpc(words).unwrap_or_else(|error| panic!("{words:?}: {error}\n{}", self.log()))
+        let end = Instant::now() + DEADLINE;
+        loop {
+            match self.try_rpc(words) {
+                Ok(said) => return said,
+                Err(error) => assert!(Instant::now() < end, "{words:?}: {error}\n{}", self.log()),
+            }
+        }
     }
 
     /// Its list of nodes: states by URI, itself included.
