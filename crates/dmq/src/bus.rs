@@ -30,6 +30,7 @@ use crate::outbox::{Bounds, Kind, Outbox};
 use crate::transaction::{Clients, Servers, Timers};
 use crate::transport::{Route, Source};
 use outgoing::Batch;
+pub(crate) use outgoing::DATAGRAM_BODY_MAX;
 pub(crate) use peers::Peers;
 
 /// Requests that are remembered, so that they are not done twice: those of 32 s at 20,000 a second,
@@ -254,7 +255,7 @@ impl Bus {
                     Act::Resolve(host) => self.effects.push(Effect::Resolve(host)),
                     Act::ResolveConfigured => self.effects.push(Effect::ResolveConfigured),
                     Act::Event(node, what) => self.event(node, what, clock),
-                    Act::Up(node) => self.up(&node, clock),
+                    Act::Up(node) => self.want_tables(&node, clock),
                     Act::Lonely(node) => self.offer_tables(&node, clock),
                     Act::Down(node) => self.down(&node, clock),
                 }

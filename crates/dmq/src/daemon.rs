@@ -10,7 +10,7 @@ use tokio::task::LocalSet;
 
 use crate::address::{NodeUri, Transport};
 use crate::bridge::{Bridge, BridgePlan};
-use crate::bus::{Bus, Peers, Plan};
+use crate::bus::{Bus, DATAGRAM_BODY_MAX, Peers, Plan};
 use crate::config::DmqConfig;
 use crate::desk::{Node, Order};
 use crate::engine::{Engine, Parts};
@@ -184,7 +184,7 @@ fn tables(config: &DmqConfig) -> Result<Option<Tables>, RunError> {
         names: config.htable.clone(),
         bytes_max: config.htable_bytes_max.0,
         tables_max: TABLES_MAX,
-        cell_bytes_max: body_bytes_max(config).min(60_000),
+        cell_bytes_max: body_bytes_max(config).min(DATAGRAM_BODY_MAX),
     };
     Tables::new(&limits).map(Some).map_err(|error| RunError::Setting(format!("htable: {error}")))
 }

@@ -26,6 +26,7 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 
+use crate::config::ANY;
 use crate::desk::{Cell, TableError, TableSet, Value};
 use crate::message::Millis;
 use store::{Held, Store, Table};
@@ -36,9 +37,6 @@ pub use taking::{Refused, Taken};
 
 /// The body that asks a node for all its cells.
 pub const SYNC: &[u8] = br#"{"action":1}"#;
-
-/// Stands for every table that is not named.
-const ANY: &str = "*";
 
 /// What is kept.
 #[derive(Clone, Debug)]

@@ -33,6 +33,7 @@ use client::backoff::Chance;
 use crate::address::{NodeUri, Transport};
 use crate::desk::NodeState;
 use crate::list::{Draft, List};
+use member::Door;
 pub(crate) use member::Member;
 pub(crate) use merge::Heard;
 
@@ -266,7 +267,6 @@ impl Members {
         member.heard(answer.agent, answer.wall_ms);
         member.round_trip = Some(answer.took);
         member.fails = 0;
-        member.looked_in_vain = false;
         let list = List::parse(answer.body);
         self.bad_lines += list.bad;
         member.alone |= answer.notice == Notice::Look && list.lines.iter().all(|l| l.node == *node);
@@ -285,19 +285,18 @@ impl Members {
         let spread = SPREAD_MAX.min(self.rules.ping_interval / 2);
         let wait = spread.mul_f64(0.5 + 0.5 * self.chance.fraction());
         let Some(member) = self.nodes.get_mut(node) else { return };
-        member.cleared = false;
         if is_look && !member.lists(&me) {
-            if member.native || is_drawn && member.waited {
-                member.cleared = true;
+            if member.native || is_drawn && member.door == Door::Room {
+                member.door = Door::Open;
                 member.next = now;
             } else if has_room {
                 // Many that start together and find room at the same time would be too many: each
                 // looks again at a time of its own, and lets chance decide.
-                member.waited = true;
+                member.door = Door::Room;
                 member.next = now + wait;
             } else {
                 member.next = now + rest;
-                if !std::mem::replace(&mut member.refused, true) {
+                if std::mem::replace(&mut member.door, Door::Full) != Door::Full {
                     tracing::warn!(
                         "the list of {node} has no room for us: it would exceed the 1024 bytes that \
                          Kamailio has for it, so we do not join it"
@@ -305,8 +304,7 @@ impl Members {
                 }
             }
         } else {
-            member.waited = false;
-            member.refused = false;
+            member.door = Door::Unseen;
             member.joined |= notice == Notice::Join;
             member.told |= notice != Notice::Look;
             member.next = now + rest;
@@ -345,9 +343,8 @@ impl Members {
         let rules = &self.rules;
         let Some(member) = self.nodes.get_mut(node) else { return };
         // The next try is made without a look, in case that an empty body is what is not answered.
-        member.looked_in_vain = notice == Notice::Look;
+        member.door = if notice == Notice::Look { Door::Blind } else { Door::Unseen };
         member.fails = member.fails.saturating_add(1);
-        member.cleared = false;
         let before = member.state;
         member.state = match before {
             NodeState::Disabled => NodeState::Disabled,
@@ -460,16 +457,20 @@ impl Members {
     fn notify(&mut self, node: &NodeUri, now: Duration) {
         let me = self.rules.me.clone();
         let rest = self.rest();
-        // One that answers no looks is told of us unseen, unless there are so many that it may be full.
-        let in_vain = self.nodes.get(node).is_some_and(|member| member.looked_in_vain);
-        let unseen = in_vain && self.fits_whole();
+        let fits_whole = self.fits_whole();
         let Some(member) = self.nodes.get_mut(node) else { return };
         if member.ip.is_none() {
             member.next = now + rest;
             return self.acts.push(Act::Resolve(Arc::clone(&node.host)));
         }
         let wants_join = member.configured && !member.joined;
-        let notice = match member.lists(&me) || member.cleared || unseen {
+        let may_be_told = match member.door {
+            Door::Unseen | Door::Room | Door::Full => false,
+            Door::Open => true,
+            // Unless there are so many that it may be full.
+            Door::Blind => fits_whole,
+        };
+        let notice = match member.lists(&me) || may_be_told {
             false => Notice::Look,
             true if wants_join => Notice::Join,
             true => Notice::Ping,

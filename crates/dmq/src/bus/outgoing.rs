@@ -22,7 +22,7 @@ use crate::transaction::Due;
 use crate::transport::Route;
 
 /// The largest body of a datagram: 65,507 bytes less a head that is as large as one can be.
-const DATAGRAM_BODY_MAX: usize = 60_000;
+pub(crate) const DATAGRAM_BODY_MAX: usize = 60_000;
 
 /// Who waits for what becomes of a message at several nodes.
 #[derive(Debug)]
@@ -417,11 +417,6 @@ impl Bus {
                 self.ended(&node, kind, lane, batch, Outcome::Dropped, clock);
             }
         }
-    }
-
-    /// A node can be sent to.
-    pub(super) fn up(&mut self, node: &NodeUri, clock: Clock) {
-        self.want_tables(Some(node), clock);
     }
 
     /// Gives up what waits for a node that is down.

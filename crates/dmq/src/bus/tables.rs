@@ -25,14 +25,12 @@ const JSON: &str = "application/json";
 impl Bus {
     /// Asks a node for its tables, once: the first that is there, then the next if that fails.
     /// Everybody who was asked would send all that he has.
-    pub(super) fn want_tables(&mut self, from: Option<&NodeUri>, clock: Clock) {
+    pub(super) fn want_tables(&mut self, donor: &NodeUri, clock: Clock) {
         if self.tables.is_none() || self.synced || self.donor.is_some() || self.leaving.is_some() {
             return;
         }
-        let first = from.cloned().or_else(|| self.members.active().next().cloned());
-        let Some(donor) = first else { return };
         self.donor = Some(donor.clone());
-        let asked = self.send(question(donor), OWN_TICKET, clock);
+        let asked = self.send(question(donor.clone()), OWN_TICKET, clock);
         if asked.is_err() {
             self.donor = None;
         }
@@ -54,7 +52,7 @@ impl Bus {
             outcomes.iter().any(|one| matches!(one.outcome, Outcome::Answered { code: 404, .. }));
         let next = self.members.active().find(|node| **node > donor).cloned();
         match next {
-            Some(next) => self.want_tables(Some(&next), clock),
+            Some(next) => self.want_tables(&next, clock),
             None => self.synced = refused,
         }
     }

@@ -92,9 +92,7 @@ impl Members {
     /// Everybody who stands in the list of a Kamailio but its own line, or soon does because we said
     /// so.
     fn listed_by_kamailios(&self) -> impl Iterator<Item = &NodeUri> {
-        let is_kamailio = |m: &Member| !m.native && m.state != NodeState::Disabled;
-        let them = self.nodes.iter().filter(move |(_, member)| is_kamailio(member));
-        let listed = them.flat_map(|(node, member)| {
+        let listed = self.kamailios().flat_map(|(node, member)| {
             member.listed.iter().flatten().filter(move |listed| *listed != node)
         });
         listed.chain(&self.told_of)
@@ -117,14 +115,14 @@ impl Members {
         if known.contains(&self.rules.me) {
             return 1.0;
         }
-        let is_kamailio = |member: &Member| member.state == NodeState::Active && !member.native;
-        let door = self.nodes.iter().find(|(_, member)| is_kamailio(member));
+        let is_open = |m: &Member| m.is_kamailio() && m.state == NodeState::Active;
+        let door = self.nodes.iter().find(|(_, member)| is_open(member));
         if !self.has_room() || !self.fits_whole() && door.is_some_and(|(door, _)| door != node) {
             return 0.0;
         }
         let is_rival = |(other, rival): &(&NodeUri, &Member)| {
-            let may_be_ours = rival.native || rival.agent.is_empty();
-            may_be_ours && rival.state != NodeState::Disabled && !known.contains(*other)
+            let may_be_ours = rival.listed.is_none() && rival.state != NodeState::Disabled;
+            may_be_ours && !known.contains(*other)
         };
         let rivals = self.nodes.iter().filter(is_rival).count();
         let line = line_bytes(&self.rules.me);
@@ -139,11 +137,11 @@ impl Members {
 
     /// The Kamailios, and everybody on their lists.
     fn known_to_kamailios(&self) -> BTreeSet<&NodeUri> {
-        let is_kamailio = |member: &Member| {
-            !member.native && !member.agent.is_empty() && member.state != NodeState::Disabled
-        };
-        let them = self.nodes.iter().filter(|(_, member)| is_kamailio(member));
-        them.map(|(node, _)| node).chain(self.listed_by_kamailios()).collect()
+        self.kamailios().map(|(node, _)| node).chain(self.listed_by_kamailios()).collect()
+    }
+
+    fn kamailios(&self) -> impl Iterator<Item = (&NodeUri, &Member)> {
+        self.nodes.iter().filter(|(_, member)| member.is_kamailio())
     }
 }
 

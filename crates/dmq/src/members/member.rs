@@ -15,6 +15,21 @@ const AGENT_BYTES_MAX: usize = 80;
 /// Lines of a node's list that are kept.
 const LISTED_MAX: usize = 64;
 
+/// How a node that does not list us comes to be told our line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Door {
+    /// It is looked at first.
+    Unseen,
+    /// It has room, and is looked at again, as others may have seen that too.
+    Room,
+    /// It has none; that has been said.
+    Full,
+    /// It is told now.
+    Open,
+    /// It does not answer looks, and is told unseen.
+    Blind,
+}
+
 /// One node.
 #[derive(Debug)]
 pub(crate) struct Member {
@@ -47,14 +62,8 @@ pub(crate) struct Member {
     pub(super) joined: bool,
     /// Whether it has had our line; one of ours keeps it.
     pub(super) told: bool,
-    /// Whether it may be told our line now.
-    pub(super) cleared: bool,
-    /// Whether it has been looked at twice, as there is little room.
-    pub(super) waited: bool,
-    /// Whether it has been said that it has no room.
-    pub(super) refused: bool,
-    /// Whether the last look was not answered.
-    pub(super) looked_in_vain: bool,
+    /// How it comes to be told our line, if it does not have it.
+    pub(super) door: Door,
     /// Whether others are to be told when it answers.
     pub(super) announce: bool,
     /// Whether its list had nobody but itself when we first saw it.
@@ -80,10 +89,7 @@ impl Member {
             listed: None,
             joined: false,
             told: false,
-            cleared: false,
-            waited: false,
-            refused: false,
-            looked_in_vain: false,
+            door: Door::Unseen,
             announce: false,
             alone: false,
         }
@@ -104,6 +110,11 @@ impl Member {
     pub(super) fn remember(&mut self, list: &List) {
         let lines = list.lines.iter().take(LISTED_MAX);
         self.listed = (!self.native).then(|| lines.map(|line| line.node.clone()).collect());
+    }
+
+    /// Whether it has shown a list as Kamailio has it, and is not gone.
+    pub(super) fn is_kamailio(&self) -> bool {
+        self.listed.is_some() && self.state != NodeState::Disabled
     }
 
     /// Whether it knows `me`, as far as can be told. The lists of our kind do not name everybody.

@@ -172,6 +172,18 @@ fn a_full_kamailio_is_not_joined() {
 }
 
 #[test]
+fn a_kamailio_that_does_not_say_what_it_is_counts_as_one() {
+    let line = |number| format!("sip:10.0.1.{number}:5060;status=active\r\n");
+    let list: String = (100..126).map(line).chain([ALONE.into()]).collect();
+    let mut world = World::new(Rules { nodes_max: 1, ..rules() }).configured(OTHER);
+    for _ in 0..5 {
+        assert_eq!(world.notices()[0].1, Notice::Look);
+        world.answers(OTHER, Notice::Look, "", &list);
+        world.now += INTERVAL;
+    }
+}
+
+#[test]
 fn what_fails_at_once_is_tried_again_after_the_time_of_an_answer() {
     let ping_timeout = Duration::from_secs(4);
     let mut world = World::new(Rules { ping_timeout, ..rules() }).configured(OTHER);
