@@ -86,14 +86,8 @@ pub fn run(config: &DelayerConfig, name: &str, shutdown: &Shutdown) -> Result<()
     let store = open(config)?;
     let listeners = service::listen::bind("http", &config.www_listen())?;
     let (desk, orders) = service::desk::desk();
-    for listener in &listeners {
-        let address = listener.local_addr().map_err(io("cannot tell the address of a listener"))?;
-        service::startup::listening("http", address);
-    }
-    let _web = match listeners.is_empty() {
-        true => None,
-        false => Some(web::start(listeners, desk).map_err(io("cannot start the web server"))?),
-    };
+    let _web = service::http::open(listeners, web::router(desk))
+        .map_err(io("cannot start the web server"))?;
     let plan = plan(config, name);
     let engine = Engine::new(plan, store, orders, shutdown.clone(), unix_ms)
         .map_err(io("cannot start the storage threads"))?;

@@ -13,8 +13,6 @@ mod query;
 #[cfg(test)]
 mod tests;
 
-use std::io;
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +24,7 @@ use axum::routing::{delete, get, post};
 use service::desk::Gone;
 use service::http::guard::guarded;
 use service::http::refusal::Refusal;
-use service::http::{Health, Http, Reason};
+use service::http::{Health, Reason};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 
@@ -34,17 +32,6 @@ use crate::desk::{Desk, Order, Status};
 
 /// An engine that has not answered by then does not answer: a slow storage is asked in between.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// A running web server. Dropping it ends the server and its thread.
-pub type Web = Http;
-
-/// Serves on `listeners` (from [`service::listen::bind`]) what the engine behind `desk` answers.
-///
-/// # Errors
-/// When the operating system has no thread or no descriptor for it.
-pub fn start(listeners: Vec<TcpListener>, desk: Desk) -> io::Result<Web> {
-    service::http::serve(listeners, router(desk))
-}
 
 /// What requests share.
 #[derive(Clone)]
@@ -66,7 +53,8 @@ impl FromRef<Shared> for Arc<Semaphore> {
     }
 }
 
-fn router(desk: Desk) -> Router {
+/// What a web server answers with the help of the engine behind `desk`.
+pub fn router(desk: Desk) -> Router {
     let whole = Arc::new(Semaphore::new(api::WHOLE_MAX));
     let routes = Router::new()
         .route("/", get(page::index))

@@ -89,19 +89,8 @@ pub fn run(config: &DmqConfig, shutdown: &Shutdown) -> Result<(), RunError> {
         for (transport, address) in parts.sockets.addresses() {
             service::startup::listening(transport.word(), address);
         }
-        for listener in &listeners {
-            let address =
-                listener.local_addr().map_err(io("cannot tell the address of a listener"))?;
-            service::startup::listening("http", address);
-        }
-        let _web = match listeners.is_empty() {
-            true => None,
-            false => {
-                let router = web::router(Node::new(desk));
-                let web = service::http::serve(listeners, router);
-                Some(web.map_err(io("cannot start the web server"))?)
-            }
-        };
+        let _web = service::http::open(listeners, web::router(Node::new(desk)))
+            .map_err(io("cannot start the web server"))?;
         service::startup::complete();
         tracing::info!("the node {} runs", config.node());
         Engine::new(parts).run().await;

@@ -26,6 +26,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::metrics::{CONTENT_TYPE, Text};
+use crate::startup;
 use limits::Limited;
 
 /// Questions that wait for the daemon; more scrapes than this at a time wait outside.
@@ -89,6 +90,16 @@ impl Drop for Http {
 pub fn start(listeners: Vec<TcpListener>) -> io::Result<(Http, mpsc::Receiver<Ask>)> {
     let (asks, questions) = mpsc::channel(ASKS_MAX);
     Ok((serve(listeners, router(asks))?, questions))
+}
+
+/// Serves as [`serve`] does, and tells stdout where. Without listeners there is no server.
+pub fn open(listeners: Vec<TcpListener>, router: Router) -> io::Result<Option<Http>> {
+    if listeners.is_empty() {
+        return Ok(None);
+    }
+    let http = serve(listeners, router)?;
+    http.addresses.iter().for_each(|address| startup::listening("http", *address));
+    Ok(Some(http))
 }
 
 /// Serves `router` on `listeners` (from [`crate::listen::bind`]), with limits on connections and on

@@ -75,21 +75,9 @@ pub fn run(set: Set, reload: Reload, shutdown: &Shutdown) -> Result<(), RunError
         .build()
         .map_err(io("cannot start the event loop"))?;
     let listeners = service::listen::bind("http", &set.part.listen)?;
-    for listener in &listeners {
-        let address = listener.local_addr().map_err(io("cannot tell the address of a listener"))?;
-        service::startup::listening("http", address);
-    }
     let registry = Arc::new(Registry::default());
-    let _web = match listeners.is_empty() {
-        true => None,
-        false => {
-            let router = web::router(Arc::clone(&registry));
-            Some(
-                service::http::serve(listeners, router)
-                    .map_err(io("cannot start the web server"))?,
-            )
-        }
-    };
+    let _web = service::http::open(listeners, web::router(Arc::clone(&registry)))
+        .map_err(io("cannot start the web server"))?;
     let (ended, ends) = mpsc::unbounded_channel();
     let workers = workers(set.part.threads, &shared, &ended)?;
     drop(ended);

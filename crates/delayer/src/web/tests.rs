@@ -17,8 +17,9 @@ use serde_json::Value;
 use crate::desk::{Counters, Desk, Order, Outcome, Rates, Status};
 use crate::message::{Entry, Held, Key, Message, Millis};
 use crate::store::Totals;
-use crate::web::{Web, start};
+use crate::web::router;
 use service::desk::desk;
+use service::http::Http;
 
 /// 2026-11-22 09:08:07.006 UTC, the engine's present.
 const NOW_MS: Millis = 1_795_338_487_006;
@@ -142,7 +143,7 @@ fn works() -> Status {
 
 /// A server and its engine.
 struct World {
-    web: Web,
+    web: Http,
     engine: Arc<Mutex<Engine>>,
 }
 
@@ -174,9 +175,9 @@ impl Reply {
     }
 }
 
-fn serve(desk: Desk) -> Web {
-    start(vec![TcpListener::bind("127.0.0.1:0").unwrap()].into_iter().map(quiet).collect(), desk)
-        .unwrap()
+fn serve(desk: Desk) -> Http {
+    let listener = quiet(TcpListener::bind("127.0.0.1:0").unwrap());
+    service::http::serve(vec![listener], router(desk)).unwrap()
 }
 
 fn quiet(listener: TcpListener) -> TcpListener {
