@@ -6,8 +6,8 @@ mod tests;
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
-use std::time::Instant;
+use std::sync::{Mutex, mpsc};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
@@ -19,6 +19,9 @@ const CRASH_ROUNDS: u32 = 20;
 
 /// Suites that run at once, one for each core of the smallest machine we care for.
 const SUITES_AT_ONCE: usize = 2;
+
+/// A part that takes longer hangs: it fails with the run instead of keeping it up.
+const PART: Duration = Duration::from_secs(25 * 60);
 
 /// What one part counted.
 #[derive(Default)]
@@ -57,6 +60,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     for part in PARTS.iter().filter(|part| only.contains(&part.name)) {
         println!("== {}", part.name);
         let from = Instant::now();
+        let _watched = watch(part.name);
         let count = (part.run)().unwrap_or_else(|error| {
             println!("{}: {error:#}", part.name);
             Count { passed: 0, failed: 1 }
@@ -76,6 +80,18 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         bail!("{failed} failed");
     }
     Ok(())
+}
+
+/// Ends the run when a part has not ended in time; what the part started goes with its parent.
+fn watch(part: &'static str) -> mpsc::Sender<()> {
+    let (done, ended) = mpsc::channel::<()>();
+    std::thread::spawn(move || {
+        if ended.recv_timeout(PART) == Err(mpsc::RecvTimeoutError::Timeout) {
+            println!("{part}: did not end in {} minutes", PART.as_secs() / 60);
+            std::process::exit(1);
+        }
+    });
+    done
 }
 
 fn cargo(args: &[&str]) -> Command {

@@ -21,6 +21,9 @@ use anyhow::{Context, Result, bail};
 /// How long a synchronous answer may take; a broker under strace with a full disk is slow.
 const ANSWER: Duration = Duration::from_secs(20);
 
+/// How long a write may wait for a broker that does not read, as one that blocks its publishers.
+const WRITTEN: Duration = Duration::from_secs(4);
+
 /// The only channel that is used.
 const CHANNEL: u16 = 1;
 
@@ -71,6 +74,7 @@ impl Client {
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let mut stream = TcpStream::connect_timeout(&address, ANSWER).context("connect")?;
         stream.set_nodelay(true)?;
+        stream.set_write_timeout(Some(WRITTEN))?;
         stream.write_all(&PROTOCOL_HEADER)?;
         let (sender, events) = channel();
         let reading = stream.try_clone()?;

@@ -28,6 +28,11 @@ const PRODUCER: u8 = 9;
 
 /// Runs all cases.
 pub(crate) fn run(dir: &Path, _seed: u64) -> Result<String> {
+    // So that a publisher is stuck in a write as soon as the broker reads no more.
+    for buffers in ["rmem", "wmem"] {
+        let path = format!("/proc/sys/net/ipv4/tcp_{buffers}");
+        std::fs::write(&path, "4096 16384 65536").context(path)?;
+    }
     let (mut told, mut failed) = (Vec::new(), Vec::new());
     for (name, size, limit) in CASES {
         let data = dir.join(name.replace(' ', "-"));
@@ -88,7 +93,10 @@ fn fill(story: &Story) -> Result<(u32, String)> {
     let mut confirmed: u32 = 0;
     while sent < MESSAGES {
         if sent - confirmed < 20 {
-            publish(story, &mut client, sent)?;
+            if let Err(error) = publish(story, &mut client, sent) {
+                // It reads no more, and must have said why.
+                return blocked(story, &mut client, &mut confirmed).context(error);
+            }
             sent += 1;
             continue;
         }
@@ -97,6 +105,15 @@ fn fill(story: &Story) -> Result<(u32, String)> {
         }
     }
     bail!("{MESSAGES} messages of {BODY_MAX} bytes fit on the small disk");
+}
+
+/// Waits until the broker says that publishers are blocked.
+fn blocked(story: &Story, client: &mut Client, confirmed: &mut u32) -> Result<(u32, String)> {
+    loop {
+        if let Some(reason) = wait(story, client, confirmed)? {
+            return Ok((*confirmed, reason));
+        }
+    }
 }
 
 fn publish(story: &Story, client: &mut Client, number: u32) -> Result<()> {
