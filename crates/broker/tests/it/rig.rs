@@ -466,7 +466,7 @@ impl Rig {
 }
 
 pub(crate) fn session(conn: u64, user: &str) -> Session {
-    Session { conn, user: user.into(), vhost: "/".into() }
+    Session { conn, user: user.into(), vhost: "/".into(), trusted: false }
 }
 
 fn properties(words: &[&str]) -> PropertiesBuf {

@@ -154,7 +154,8 @@ impl Shard {
                 );
                 connection.phase = Phase::Tune;
                 let id = connection.id;
-                connection.session = Some(Session { conn: id, user, vhost: "".into() });
+                connection.session =
+                    Some(Session { conn: id, user, vhost: "".into(), trusted: false });
                 let tune = Method::ConnectionTune(ConnectionTune {
                     channel_max: self.settings.channel_max,
                     frame_max: self.settings.frame_max,
