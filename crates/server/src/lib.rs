@@ -5,6 +5,7 @@
 mod alarm;
 mod amqp;
 pub mod config;
+mod json;
 mod metrics;
 mod settings;
 mod shard;
