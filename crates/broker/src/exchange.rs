@@ -2,6 +2,7 @@
 //! the type's own file.
 
 pub mod default;
+pub mod delayed;
 pub mod destinations;
 pub mod direct;
 pub mod fanout;
@@ -13,6 +14,7 @@ use std::rc::Rc;
 use amqp::value::{Table, Value};
 
 use crate::binding::{Binding, BindingId, Destination};
+use crate::delayed::RoomId;
 use crate::route::Headers;
 
 use destinations::Destinations;
@@ -34,11 +36,14 @@ pub enum Kind {
     Topic,
     /// The headers match the binding's arguments.
     Headers,
+    /// As another type, after the time that the message asks for.
+    Delayed,
 }
 
 impl Kind {
     /// Every type.
-    pub const ALL: [Kind; 4] = [Kind::Direct, Kind::Fanout, Kind::Topic, Kind::Headers];
+    pub const ALL: [Kind; 5] =
+        [Kind::Direct, Kind::Fanout, Kind::Topic, Kind::Headers, Kind::Delayed];
 
     /// The name in `exchange.declare`.
     pub fn name(self) -> &'static str {
@@ -47,6 +52,7 @@ impl Kind {
             Kind::Fanout => "fanout",
             Kind::Topic => "topic",
             Kind::Headers => "headers",
+            Kind::Delayed => "x-delayed-message",
         }
     }
 
@@ -62,6 +68,7 @@ impl Kind {
             Kind::Fanout => "AMQP fanout exchange, as per the AMQP specification",
             Kind::Topic => "AMQP topic exchange, as per the AMQP specification",
             Kind::Headers => "AMQP headers exchange, as per the AMQP specification",
+            Kind::Delayed => "Delayed Message Exchange.",
         }
     }
 }
@@ -89,6 +96,10 @@ pub struct Exchange {
     pub spec: ExchangeSpec,
     /// Where messages go that reach nothing; need not exist.
     pub alternate: Option<Rc<str>>,
+    /// The type that it routes as: its own, but for a delayed one.
+    routes_as: Kind,
+    /// Where messages wait for their time, in a delayed one.
+    pub(crate) room: Option<RoomId>,
     matcher: Matcher,
     /// The routing round that visited it last, so that cycles of exchanges end.
     pub(crate) visited: u64,
@@ -105,23 +116,28 @@ enum Matcher {
 impl Exchange {
     /// An exchange without bindings.
     pub fn new(spec: ExchangeSpec) -> Exchange {
-        let matcher = match spec.kind {
+        let routes_as = match spec.kind {
+            // The declare was refused if there is no such type.
+            Kind::Delayed => delayed::inner(&spec.arguments).unwrap_or(Kind::Direct),
+            kind => kind,
+        };
+        let matcher = match routes_as {
             Kind::Direct if spec.name.is_empty() => Matcher::Default,
-            Kind::Direct => Matcher::Direct(Direct::default()),
+            Kind::Direct | Kind::Delayed => Matcher::Direct(Direct::default()),
             Kind::Fanout => Matcher::Fanout(Destinations::default()),
             Kind::Topic => Matcher::Topic(Box::default()),
             Kind::Headers => Matcher::Headers(HeadersMatch::default()),
         };
         let alternate =
             spec.arguments.get(ALTERNATE_EXCHANGE).and_then(Value::as_str).map(Rc::from);
-        Exchange { spec, alternate, matcher, visited: 0 }
+        Exchange { spec, alternate, routes_as, room: None, matcher, visited: 0 }
     }
 
     /// Why the type does not take a binding with these arguments.
     pub fn check_binding(&self, arguments: &Table) -> Result<(), String> {
-        match self.spec.kind {
+        match self.routes_as {
             Kind::Headers => headers::check_binding(arguments),
-            Kind::Direct | Kind::Fanout | Kind::Topic => Ok(()),
+            Kind::Direct | Kind::Fanout | Kind::Topic | Kind::Delayed => Ok(()),
         }
     }
 
@@ -166,6 +182,6 @@ impl Exchange {
 
     /// Whether the same key always reaches the same destinations.
     pub(crate) fn routes_by_key(&self) -> bool {
-        !matches!(self.matcher, Matcher::Headers(_))
+        self.room.is_none() && !matches!(self.matcher, Matcher::Headers(_))
     }
 }

@@ -12,6 +12,7 @@ pub mod broker;
 pub mod consume;
 pub mod dead_letter;
 pub mod declare;
+pub mod delayed;
 pub mod exchange;
 pub mod message;
 pub mod publish;
