@@ -12,7 +12,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
 use crate::binding::{Binding, Destination};
+use crate::delayed::Delayed;
 use crate::publish::PublishScratch;
+use crate::queue::args::QueueKind;
 use crate::queue::{Outbox, Queue};
 use crate::queues::Queues;
 use crate::reply_to::Replies;
@@ -49,11 +51,22 @@ pub const INTERNAL_USER: &str = "rmq-internal";
 pub struct Settings {
     /// Bytes of the largest body that may be published. Default: 128 MiB.
     pub max_message_size: u64,
+    /// What this node is called in traces and events. Default: `leveret@localhost`.
+    pub node: String,
+    /// A quorum queue may be redeclared as a classic one. Default: no.
+    pub relaxed_redeclare: bool,
+    /// What a declare without `x-queue-type` makes, where its virtual host does not say. Default: classic.
+    pub default_queue_type: QueueKind,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { max_message_size: 128 << 20 }
+        Settings {
+            max_message_size: 128 << 20,
+            node: "leveret@localhost".to_owned(),
+            relaxed_redeclare: false,
+            default_queue_type: QueueKind::Classic,
+        }
     }
 }
 
@@ -68,12 +81,15 @@ pub struct Broker {
     /// A command is at work on the outbox.
     pub(crate) routing_dead: bool,
     pub(crate) replies: Replies,
+    pub(crate) delayed: Delayed,
     /// Exclusive queues by the connection that owns them.
     pub(crate) exclusive: Map<u64, BTreeSet<QueueId>>,
     /// Begins anew with every change that can change a route or a permission.
     pub(crate) epoch: u64,
     pub(crate) counts: BrokerStats,
     pub(crate) scratch: PublishScratch,
+    /// Some virtual host is traced.
+    pub(crate) tracing: bool,
     random: Random,
 }
 
@@ -112,10 +128,12 @@ impl Broker {
             outbox: Outbox::default(),
             routing_dead: false,
             replies: Replies::default(),
+            delayed: Delayed::default(),
             exclusive: Map::default(),
             epoch: 1,
             counts: BrokerStats::default(),
             scratch: PublishScratch::default(),
+            tracing: false,
             random: Random { seed, count: 0 },
         }
     }
@@ -152,7 +170,7 @@ impl Broker {
         Ok(found.name.clone())
     }
 
-    /// Does what time brings: messages and queues expire.
+    /// Does what time brings: messages and queues expire, delayed messages go on.
     pub fn tick<S: Sink>(&mut self, cx: &mut Cx<'_, S>) {
         for id in self.queues.take_due(cx.now) {
             let outcome = self.with_queue(cx, id, |queue, cx, out| queue.tick(cx, out));
@@ -160,11 +178,15 @@ impl Broker {
                 self.remove_queue(cx, id);
             }
         }
+        self.release_due(cx);
     }
 
     /// When `tick` is next needed; a time that has passed means at once.
     pub fn deadline(&self) -> Option<Millis> {
-        self.queues.deadline()
+        match (self.queues.deadline(), self.delayed.deadline()) {
+            (Some(queue), Some(message)) => Some(queue.min(message)),
+            (queue, message) => queue.or(message),
+        }
     }
 
     /// A connection is gone: so are its exclusive queues and its reply consumers. The server has cancelled its consumers
@@ -234,6 +256,11 @@ impl Broker {
     /// The virtual hosts by name.
     pub fn vhosts(&self) -> impl Iterator<Item = &Vhost> {
         self.vhosts.values()
+    }
+
+    /// The virtual host with this name.
+    pub fn vhost_named(&self, name: &str) -> Option<&Vhost> {
+        self.vhosts.get(name)
     }
 
     /// All queues, in no order that means anything.

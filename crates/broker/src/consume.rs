@@ -46,7 +46,8 @@ impl Broker {
         }
         self.check(who, Access::Read, Resource::Queue, name)?;
         let id = self.usable_queue(who, name)?;
-        let args = ConsumerArgs::parse(consume.arguments)
+        let kind = self.queues.get(id).map(|queue| queue.args.kind).unwrap_or_default();
+        let args = ConsumerArgs::parse(consume.arguments, kind)
             .map_err(|error| precondition(error.text(name, &who.vhost)))?;
         let spec = ConsumerSpec {
             key: consume.key,

@@ -1,5 +1,7 @@
 //! Declaring and deleting exchanges and queues: RabbitMQ's checks in RabbitMQ's order, with its texts (amqp.md 5.1, 5.7).
 
+mod kind;
+
 use std::rc::Rc;
 
 use amqp::value::{Table, Value};
@@ -7,8 +9,8 @@ use amqp::{AmqpError, ReplyCode};
 use store::{Pos, Store};
 
 use crate::broker::{clean, not_found, precondition, refused};
-use crate::exchange::{ALTERNATE_EXCHANGE, Exchange, ExchangeSpec, Kind};
-use crate::queue::args::{self, ArgError, QueueArgs};
+use crate::exchange::{ALTERNATE_EXCHANGE, Exchange, ExchangeSpec, Kind, delayed};
+use crate::queue::args::{self, ArgError, QueueArgs, QueueKind};
 use crate::queue::{Queue, QueueSpec};
 use crate::topology::Record;
 use crate::user::{Access, Resource};
@@ -89,6 +91,9 @@ impl Broker {
         }
         refuse_reserved("exchange", name)?;
         self.check_alternate(who, name, declare.arguments)?;
+        if kind == Kind::Delayed {
+            delayed::inner(declare.arguments).map_err(precondition)?;
+        }
         let spec = ExchangeSpec {
             name: name.into(),
             kind,
@@ -98,9 +103,10 @@ impl Broker {
             arguments: declare.arguments.clone(),
         };
         let record = spec.durable.then(|| Record::exchange(&who.vhost, &spec));
-        self.vhost_mut(who)?.add_exchange(spec);
+        let id = self.vhost_mut(who)?.add_exchange(spec);
         self.changed();
-        Ok(record.map_or(0, |record| record.log(cx.store)))
+        let pos = record.map_or(0, |record| record.log(cx.store));
+        Ok(pos.max(self.open_room(cx.store, &who.vhost, id)))
     }
 
     /// `exchange.delete`; one that is not there is gone already.
@@ -125,7 +131,7 @@ impl Broker {
         }
         let gone = vhost.remove_exchange(id);
         self.changed();
-        Ok(log_gone(cx.store, &who.vhost, &gone))
+        Ok(self.log_gone(cx.store, &who.vhost, &gone))
     }
 
     fn check_alternate(
@@ -167,24 +173,27 @@ impl Broker {
             let id = self.usable_queue(who, &name)?;
             return Ok(self.declared(id, 0));
         }
+        let augmented = self.augmented(who, &declare);
+        let kind = QueueKind::of(&augmented);
         let server_named = name.is_empty();
         let name: Rc<str> = if server_named {
-            self.unique_name("amq.gen-").into()
+            self.made_up_name(&declare, kind)?.into()
         } else {
             refuse_reserved("queue", &name)?;
             (&*name).into()
         };
         self.check(who, Access::Configure, Resource::Queue, &name)?;
         if let Some(id) = self.vhost(who)?.queue(&name) {
-            self.check_same_queue(who, id, &declare)?;
+            self.check_same_queue(who, id, &QueueDeclare { arguments: &augmented, ..declare })?;
             if let Some(queue) = self.queues.get_mut(id) {
                 queue.touch(cx.now);
             }
             return Ok(self.declared(id, 0));
         }
         self.check_dead_letter_exchange(who, &name, declare.arguments)?;
-        let args = QueueArgs::parse(declare.arguments)
+        let args = QueueArgs::parse(&augmented)
             .map_err(|error| precondition(error.text(&name, &who.vhost)))?;
+        kind::check_properties(&declare, kind, &name, &who.vhost)?;
         let spec = QueueSpec {
             id: self.queues.reserve(),
             name,
@@ -194,7 +203,7 @@ impl Broker {
             auto_delete: declare.auto_delete,
             server_named,
             args,
-            arguments: declare.arguments.clone(),
+            arguments: augmented.into_owned(),
             now: cx.now,
         };
         let (id, pos) = self.add_queue(cx.store, spec);
@@ -215,6 +224,7 @@ impl Broker {
         let Some(id) = self.vhost(who)?.queue(name) else { return Ok((0, 0)) };
         let Some(queue) = self.queues.get(id) else { return Ok((0, 0)) };
         check_owner(queue, who)?;
+        kind::check_deletion(queue, if_unused, if_empty)?;
         let named = || Resource::Queue.named(name, &who.vhost);
         // In RabbitMQ's order.
         if if_empty && queue.ready() > 0 {
@@ -251,9 +261,10 @@ impl Broker {
 
     /// Makes a queue under a name that is free.
     pub(crate) fn add_queue(&mut self, store: &mut Store, spec: QueueSpec) -> (QueueId, Pos) {
-        let queue = Queue::new(spec, store);
+        let mut queue = Queue::new(spec, store);
         let id = queue.id;
         if let Some(vhost) = self.vhosts.get_mut(&queue.vhost) {
+            queue.traced = vhost.tracing;
             vhost.queue_names.insert(queue.name.clone(), id);
         }
         if let Some(conn) = queue.exclusive {
@@ -275,7 +286,7 @@ impl Broker {
         }
         if let Some(vhost) = self.vhosts.get_mut(&queue.vhost) {
             let gone = vhost.remove_queue(&queue.name);
-            pos = pos.max(log_gone(cx.store, &queue.vhost, &gone));
+            pos = pos.max(self.log_gone(cx.store, &queue.vhost, &gone));
         }
         if let Some(conn) = queue.exclusive
             && let Some(owned) = self.exclusive.get_mut(&conn)
@@ -316,7 +327,7 @@ impl Broker {
         let durable = declare.durable && !declare.exclusive;
         check_same_flag("durable", &named, durable, queue.durable)?;
         check_same_flag("auto_delete", &named, declare.auto_delete, queue.auto_delete)?;
-        match args::inequivalent(&queue.arguments, declare.arguments) {
+        match args::inequivalent(&queue.arguments, declare.arguments, self.settings.relaxed_redeclare) {
             Some(difference) => Err(precondition(difference.text(&queue.name, &who.vhost))),
             None => Ok(()),
         }
@@ -356,10 +367,14 @@ pub(crate) fn refuse_default(exchange: &str) -> Result<(), AmqpError> {
     Ok(())
 }
 
-/// Logs that durable exchanges are gone.
-pub(crate) fn log_gone(store: &mut Store, vhost: &Rc<str>, gone: &Gone) -> Pos {
-    let durable = gone.exchanges.iter().filter(|spec| spec.durable);
-    durable.map(|spec| Record::exchange_deleted(vhost, &spec.name).log(store)).max().unwrap_or(0)
+impl Broker {
+    /// Logs that durable exchanges are gone; what waited in delayed ones goes with them.
+    pub(crate) fn log_gone(&mut self, store: &mut Store, vhost: &Rc<str>, gone: &Gone) -> Pos {
+        gone.rooms.iter().for_each(|room| self.close_room(store, *room));
+        let durable = gone.exchanges.iter().filter(|spec| spec.durable);
+        let logged = durable.map(|spec| Record::exchange_deleted(vhost, &spec.name).log(store));
+        logged.max().unwrap_or(0)
+    }
 }
 
 fn refuse_reserved(kind: &str, name: &str) -> Result<(), AmqpError> {

@@ -3,8 +3,9 @@
 //! All integers are little-endian (docs/internals/message.md):
 //!
 //! ```text
-//! 0   u8   flags: 1 persistent, 2 expires is set, 4 a bcc block follows the properties
-//! 1   u8   priority, 0 when the publisher set none
+//! 0   u8   flags: 1 persistent, 2 expires is set, 4 a bcc block follows the properties,
+//!          8 held back: 16 is when it is due, 16 priority is set
+//! 1   u8   priority, 0 when the publisher set none (or 0, then with flag 16)
 //! 2   u8   length of the exchange name
 //! 3   u8   length of the routing key
 //! 4   u32  length of the properties (flag words and list, as on the wire)
@@ -26,6 +27,8 @@ pub const HEAD_LEN: usize = 24;
 const PERSISTENT: u8 = 1;
 const EXPIRES: u8 = 2;
 const BCC: u8 = 4;
+const HELD: u8 = 8;
+const PRIORITY: u8 = 16;
 
 /// Everything a queue and a consumer need to know of one message.
 #[derive(Clone, Copy)]
@@ -46,8 +49,8 @@ pub struct Message<'a> {
     pub backing: Option<&'a Slice>,
     /// `delivery_mode` 2.
     pub persistent: bool,
-    /// The `priority` property, 0 when absent.
-    pub priority: u8,
+    /// The `priority` property.
+    pub priority: Option<u8>,
     /// Keys of the `BCC` header, which no consumer may see but dead lettering routes by: each a u8 length and its bytes.
     pub bcc: &'a [u8],
 }
@@ -97,7 +100,8 @@ impl<'a> Message<'a> {
             expires: (flags & EXPIRES != 0).then_some(expires),
             backing: None,
             persistent: flags & PERSISTENT != 0,
-            priority,
+            // Before there was the flag, 0 was stored for a message without one.
+            priority: (priority > 0 || flags & PRIORITY != 0).then_some(priority),
             bcc,
         })
     }
@@ -116,15 +120,34 @@ impl<'a> Message<'a> {
         if !self.bcc.is_empty() {
             flags |= BCC;
         }
+        if self.priority.is_some() {
+            flags |= PRIORITY;
+        }
         let mut fixed = [0; HEAD_LEN];
         fixed[0] = flags;
-        fixed[1] = self.priority;
+        fixed[1] = self.priority.unwrap_or(0);
         fixed[2] = self.exchange.len() as u8;
         fixed[3] = self.routing_key.len() as u8;
         fixed[4..8].copy_from_slice(&(self.properties.0.len() as u32).to_le_bytes());
         fixed[8..16].copy_from_slice(&self.enqueued.to_le_bytes());
         fixed[16..24].copy_from_slice(&self.expires.unwrap_or(0).to_le_bytes());
         Head { fixed, bcc_len: (self.bcc.len() as u16).to_le_bytes() }
+    }
+
+    /// The fixed head of a message that is held back until `due`. Its own `expiration` counts from then, so that the head
+    /// needs no room for both times.
+    pub(crate) fn head_until(&self, due: Millis) -> Head {
+        let mut head = self.head();
+        head.fixed[0] = head.fixed[0] & !EXPIRES | HELD;
+        head.fixed[16..24].copy_from_slice(&due.to_le_bytes());
+        head
+    }
+
+    /// When a stored message is due that is held back; none for any other.
+    pub(crate) fn due(stored: &[u8]) -> Option<Millis> {
+        let head = stored.first_chunk::<HEAD_LEN>()?;
+        let due = head.last_chunk::<8>().map(|due| Millis::from_le_bytes(*due));
+        due.filter(|_| head[0] & HELD != 0)
     }
 
     /// The stored form as slices in order, for `store.append`, which concatenates them.

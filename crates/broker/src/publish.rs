@@ -9,7 +9,9 @@ use amqp::value::{RawTable, Table, Value};
 use amqp::{AmqpError, ReplyCode};
 use store::{LaneId, Pos, Seq, Slice};
 
+use crate::binding::ExchangeId;
 use crate::broker::{not_found, precondition, refused};
+use crate::delayed::RoomId;
 use crate::queue::args::MILLIS_MAX;
 use crate::queue::{Admission, DeadLetter, Reason};
 use crate::reply_to;
@@ -71,13 +73,14 @@ impl Broker {
             return Err(self.too_large(body.len()));
         }
         let known = cache.get(self.epoch, exchange, routing_key);
-        if known.is_none() {
-            self.check_exchange(who, exchange)?;
-        }
+        let delays = known.is_none() && self.check_exchange(who, exchange)?;
         let scan = properties.scan()?;
         if let Some(headers) = scan.headers {
             // Who passes on what nobody can read gets consumers killed, one after the other.
             headers.check()?;
+        }
+        if delays {
+            Broker::check_delay(scan.headers)?;
         }
         let asks_for_reply = scan.reply_to == Some(reply_to::PSEUDO_QUEUE.as_bytes());
         if asks_for_reply && self.replies.name_of(who.conn, cache.channel).is_none() {
@@ -97,7 +100,7 @@ impl Broker {
             expires,
             backing: None,
             persistent: scan.delivery_mode == Some(2),
-            priority: scan.priority.unwrap_or(0),
+            priority: scan.priority,
             bcc: &[],
         };
         if asks_for_reply || copies {
@@ -108,12 +111,18 @@ impl Broker {
         }
         self.counts.messages_received += 1;
         if let Some(queues) = known {
+            if self.tracing {
+                self.trace_publish(cx, (who, cache.channel), &message, queues);
+            }
             let published = self.place(cx, queues, &message);
             self.count_route(publish.mandatory, published.routed);
             return Ok(published);
         }
         if let Some(name) = reply_name(exchange, routing_key) {
             message.expires = None;
+            if self.tracing {
+                self.trace_publish(cx, (who, cache.channel), &message, &[]);
+            }
             self.deliver_reply(cx.sink, name, &message);
             return Ok(Published { routed: true, ..Published::default() });
         }
@@ -121,6 +130,9 @@ impl Broker {
         let headers = Headers::new(scan.headers);
         if self.find_queues(&who.vhost, exchange, &[routing_key], &headers, &mut queues) {
             cache.insert(self.epoch, exchange, routing_key, &queues);
+        }
+        if self.tracing {
+            self.trace_publish(cx, (who, cache.channel), &message, &queues);
         }
         let published = self.place(cx, &queues, &message);
         self.scratch.queues = queues;
@@ -168,6 +180,9 @@ impl Broker {
         let message = Message { properties: Properties(&properties), bcc: &bcc, ..message };
         self.counts.messages_received += 1;
         if let Some(name) = reply_name(message.exchange, message.routing_key) {
+            if self.tracing {
+                self.trace_publish(cx, (who, cache.channel), &message, &[]);
+            }
             self.deliver_reply(cx.sink, name, &message);
             return Ok(Published { routed: true, ..Published::default() });
         }
@@ -175,6 +190,9 @@ impl Broker {
         let headers = Headers::new(message.properties.headers());
         let exchange = message.exchange;
         self.find_queues(&who.vhost, exchange, &keys, &headers, &mut queues);
+        if self.tracing {
+            self.trace_publish(cx, (who, cache.channel), &message, &queues);
+        }
         let published = self.place(cx, &queues, &message);
         self.count_route(publish.mandatory, published.routed);
         Ok(published)
@@ -194,6 +212,21 @@ impl Broker {
         let Ok(name) = str::from_utf8(exchange) else { return false };
         let Some(id) = vhost.exchange_id(name) else { return false };
         vhost.route(id, keys, headers, queues)
+    }
+
+    /// The same from an exchange by its id, which may be gone.
+    pub(crate) fn find_queues_from(
+        &mut self,
+        vhost: &str,
+        exchange: ExchangeId,
+        keys: &[&[u8]],
+        headers: &Headers<'_>,
+        queues: &mut Vec<QueueId>,
+    ) {
+        queues.clear();
+        if let Some(vhost) = self.vhosts.get_mut(vhost) {
+            vhost.route(exchange, keys, headers, queues);
+        }
     }
 
     /// Gives a message to queues: each may refuse it, hand it to a consumer at once, or want it stored. Stored copies
@@ -221,7 +254,7 @@ impl Broker {
         message: &Message<'_>,
     ) -> Published {
         let mut published = Published { routed: true, ..Published::default() };
-        let Some(queue) = self.queues.get_mut(id) else { return Published::default() };
+        let Some(queue) = self.queues.get_mut(id) else { return self.place_elsewhere(cx, id, message) };
         match queue.admit(cx, message) {
             Admission::Direct => {}
             Admission::Refuse { dead_letter } => {
@@ -245,6 +278,20 @@ impl Broker {
         published
     }
 
+    /// What a route leads to beside queues: a room where the message waits, or a queue that is gone.
+    #[cold]
+    fn place_elsewhere<S: Sink>(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        target: QueueId,
+        message: &Message<'_>,
+    ) -> Published {
+        match RoomId::of(target) {
+            Some(room) => self.hold(cx.store, room, message, cx.now),
+            None => Published::default(),
+        }
+    }
+
     fn place_in_many<S: Sink>(
         &mut self,
         cx: &mut Cx<'_, S>,
@@ -255,7 +302,12 @@ impl Broker {
         let PublishScratch { mut stored, mut lanes, mut seqs, queues: spare } =
             std::mem::take(&mut self.scratch);
         for &id in queues {
-            let Some(queue) = self.queues.get_mut(id) else { continue };
+            let Some(queue) = self.queues.get_mut(id) else {
+                let held = self.place_elsewhere(cx, id, message);
+                published.routed |= held.routed;
+                published.pos = published.pos.max(held.pos);
+                continue;
+            };
             published.routed = true;
             match queue.admit(cx, message) {
                 Admission::Direct => {}
@@ -275,7 +327,8 @@ impl Broker {
             seqs.resize(lanes.len(), 0);
             let head = message.head();
             let (parts, bytes) = (message.parts(&head), message.body.len() as u32);
-            published.pos = cx.store.append(&lanes, message.persistent, bytes, &parts, &mut seqs);
+            let pos = cx.store.append(&lanes, message.persistent, bytes, &parts, &mut seqs);
+            published.pos = published.pos.max(pos);
         }
         for (&(id, level), &seq) in stored.iter().zip(&seqs) {
             if let Some(queue) = self.queues.get_mut(id) {
@@ -297,7 +350,7 @@ impl Broker {
         &mut self,
         cx: &mut Cx<'_, S>,
         id: QueueId,
-        priority: u8,
+        priority: Option<u8>,
     ) -> Option<(u8, LaneId)> {
         let queue = self.queues.get_mut(id)?;
         if let Some(found) = queue.lane_for(priority) {
@@ -319,7 +372,7 @@ impl Broker {
         }
     }
 
-    fn count_route(&mut self, mandatory: bool, routed: bool) {
+    pub(crate) fn count_route(&mut self, mandatory: bool, routed: bool) {
         match (routed, mandatory) {
             (true, _) => self.counts.messages_routed += 1,
             (false, true) => self.counts.messages_unroutable_returned += 1,
@@ -327,7 +380,8 @@ impl Broker {
         }
     }
 
-    fn check_exchange(&self, who: &Session, exchange: &[u8]) -> Result<(), AmqpError> {
+    /// Whether it may be published to; answers whether it is a delayed one.
+    fn check_exchange(&self, who: &Session, exchange: &[u8]) -> Result<bool, AmqpError> {
         let name = String::from_utf8_lossy(exchange);
         self.check(who, Access::Write, Resource::Exchange, &name)?;
         let found = self.vhost(who)?.exchange(&name);
@@ -336,7 +390,7 @@ impl Broker {
             let named = Resource::Exchange.named(&name, &who.vhost);
             return Err(refused(format!("cannot publish to internal {named}")));
         }
-        Ok(())
+        Ok(exchange.room.is_some())
     }
 
     fn check_user_id(&self, who: &Session, claimed: &[u8]) -> Result<(), AmqpError> {
@@ -369,7 +423,7 @@ fn reply_name<'a>(exchange: &[u8], key: &'a [u8]) -> Option<&'a str> {
 
 /// Milliseconds of an `expiration`: decimal digits, at most ten years. RabbitMQ takes a sign, too, if the number is not
 /// below zero.
-fn parse_expiration(text: &[u8]) -> Result<Millis, AmqpError> {
+pub(crate) fn parse_expiration(text: &[u8]) -> Result<Millis, AmqpError> {
     let number = |digits: &[u8]| {
         let valid = (1..=18).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
         valid.then(|| digits.iter().fold(0, |ms, digit| ms * 10 + Millis::from(digit - b'0')))

@@ -149,6 +149,8 @@ pub struct Queue {
     pub arguments: Table,
     /// Counters for metrics.
     pub stats: QueueStats,
+    /// Its deliveries are copied to `amq.rabbitmq.trace`.
+    pub(crate) traced: bool,
     ready: Ready,
     /// None as long as nobody consumes: most of a hundred thousand queues have no consumer.
     consumers: Option<Box<Consumers>>,
@@ -194,6 +196,7 @@ impl Queue {
             args: spec.args,
             arguments: spec.arguments,
             stats: QueueStats::default(),
+            traced: false,
             ready,
             consumers: None,
             expiry: Expiry {
@@ -209,21 +212,26 @@ impl Queue {
 
     /// The level that a message's priority means here, and its lane. None: the level has no lane yet, see `add_lane`.
     #[inline]
-    pub fn lane_for(&self, priority: u8) -> Option<(u8, LaneId)> {
-        let level = priority.min(self.args.max_priority);
+    pub fn lane_for(&self, priority: Option<u8>) -> Option<(u8, LaneId)> {
+        let level = self.level(priority);
         self.ready.lane_id(level).map(|id| (level, id))
     }
 
     /// Gives the priority's level its lane. For a durable queue the caller then logs the queue's record with the new
     /// `lanes` before it appends to the lane.
-    pub fn add_lane(&mut self, priority: u8, store: &mut Store) -> (u8, LaneId) {
+    pub fn add_lane(&mut self, priority: Option<u8>, store: &mut Store) -> (u8, LaneId) {
         if let Some(found) = self.lane_for(priority) {
             return found;
         }
-        let level = priority.min(self.args.max_priority);
+        let level = self.level(priority);
         let id = store.create_lane(self.durable);
         self.ready.add(level, id);
         (level, id)
+    }
+
+    #[inline]
+    fn level(&self, priority: Option<u8>) -> u8 {
+        priority.unwrap_or(self.args.default_priority).min(self.args.max_priority)
     }
 
     /// Every level with its lane, highest first.

@@ -17,6 +17,10 @@ use check::{check, printed};
 /// Ten years: the longest TTL, as in RabbitMQ's documentation.
 pub const MILLIS_MAX: Millis = 10 * 365 * 86_400 * 1000;
 
+/// The highest level of a quorum queue, and the level of messages without a priority there (RabbitMQ 4.3).
+const QUORUM_PRIORITY_MAX: u8 = 31;
+const QUORUM_PRIORITY: u8 = 4;
+
 /// What happens to a publish to a full queue.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum Overflow {
@@ -29,9 +33,53 @@ pub enum Overflow {
     RejectPublishDlx,
 }
 
+/// What kind of queue it is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Debug)]
+pub enum QueueKind {
+    /// As they always were.
+    #[default]
+    Classic,
+    /// Everything in it is on disk before it is confirmed, and how often a message came back is counted.
+    Quorum,
+}
+
+impl QueueKind {
+    /// All of them.
+    pub const ALL: [QueueKind; 2] = [QueueKind::Classic, QueueKind::Quorum];
+
+    /// As in `x-queue-type`.
+    pub fn name(self) -> &'static str {
+        match self {
+            QueueKind::Classic => "classic",
+            QueueKind::Quorum => "quorum",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn parse(name: &str) -> Option<QueueKind> {
+        QueueKind::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// The kind that arguments ask for.
+    pub fn of(arguments: &Table) -> QueueKind {
+        let name = arguments.get("x-queue-type").and_then(Value::as_str);
+        name.and_then(QueueKind::parse).unwrap_or_default()
+    }
+
+    /// As RabbitMQ's reply texts call it.
+    pub(crate) fn module(self) -> &'static str {
+        match self {
+            QueueKind::Classic => "rabbit_classic_queue",
+            QueueKind::Quorum => "rabbit_quorum_queue",
+        }
+    }
+}
+
 /// What a queue's arguments mean.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct QueueArgs {
+    /// `x-queue-type`.
+    pub kind: QueueKind,
     /// Messages older than this die at the head.
     pub message_ttl: Option<Millis>,
     /// The queue goes after this long without consumer, get or declare.
@@ -48,8 +96,41 @@ pub struct QueueArgs {
     pub overflow: Overflow,
     /// The highest level that a message's priority reaches; 0 is a queue without priorities.
     pub max_priority: u8,
+    /// The level of a message without a priority.
+    pub default_priority: u8,
     /// One consumer at a time gets messages.
     pub single_active_consumer: bool,
+    /// A message that came back more often than this dies; quorum queues only. None is no limit.
+    pub delivery_limit: Option<u32>,
+    /// Dead letters are asked to be kept until they have arrived: see [`QueueArgs::keeps_dead_letters`].
+    pub dead_letter_at_least_once: bool,
+    /// Messages that come back wait before they are delivered again; quorum queues only.
+    pub retry: Retry,
+}
+
+/// Which of the messages that come back wait, and how long (`x-delayed-retry-…`, RabbitMQ 4.3).
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Retry {
+    /// Which ones.
+    pub which: RetryOf,
+    /// For the first time; the n-th time it is n times as long. 0 turns it off.
+    pub min: Millis,
+    /// But never longer than this; `min` when not given.
+    pub max: Option<Millis>,
+}
+
+/// Which messages wait before they are delivered again.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum RetryOf {
+    /// None.
+    #[default]
+    Disabled,
+    /// All that come back.
+    All,
+    /// Those whose delivery failed, so that it counts against `x-delivery-limit`.
+    Failed,
+    /// The others.
+    Returned,
 }
 
 /// What a consumer's arguments mean.
@@ -84,12 +165,21 @@ pub enum Ty {
     DeadLetterKey,
     /// One of these strings; the word that RabbitMQ has for any other.
     OneOf(&'static [&'static str], &'static str),
-    /// `classic`, or a type that is not there yet.
+    /// `classic` or `quorum`.
     QueueType,
+    /// An integer above 0.
+    CountAboveZero,
     /// Not checked.
     Anything,
-    /// Belongs to quorum queues or streams: refused.
-    Foreign,
+}
+
+/// What becomes of an argument on a queue of a kind that it does not belong to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Elsewhere {
+    /// It is refused by name.
+    Refused,
+    /// It means nothing, as what has no row: arguments that RabbitMQ 3.x does not know.
+    Ignored,
 }
 
 /// One x-argument; `T` is what it sets.
@@ -98,6 +188,10 @@ pub struct Arg<T: 'static> {
     pub name: &'static str,
     /// What it must be.
     pub ty: Ty,
+    /// The kinds of queue that it belongs to.
+    pub kinds: &'static [QueueKind],
+    /// On a queue of another kind.
+    pub elsewhere: Elsewhere,
     /// Whether a redeclare must repeat it.
     pub compared: bool,
     /// Sets the checked value.
@@ -125,20 +219,49 @@ fn overflow(value: &Value) -> Overflow {
     }
 }
 
-/// A row that is obeyed.
+fn retry_of(value: &Value) -> RetryOf {
+    match value.as_str() {
+        Some("all") => RetryOf::All,
+        Some("failed") => RetryOf::Failed,
+        Some("returned") => RetryOf::Returned,
+        _ => RetryOf::Disabled,
+    }
+}
+
+const CLASSIC: &[QueueKind] = &[QueueKind::Classic];
+const QUORUM: &[QueueKind] = &[QueueKind::Quorum];
+
+/// A row of all kinds of queues.
 const fn row(
     name: &'static str,
     ty: Ty,
     apply: fn(&mut QueueArgs, &Value),
     doc: &'static str,
 ) -> Arg<QueueArgs> {
-    Arg { name, ty, compared: true, apply, doc }
+    let (kinds, elsewhere) = (&QueueKind::ALL, Elsewhere::Refused);
+    Arg { name, ty, kinds, elsewhere, compared: true, apply, doc }
 }
 
-/// A row of quorum queues or streams.
+/// A row of streams.
 const fn foreign(name: &'static str) -> Arg<QueueArgs> {
-    let doc = "Belongs to another type of queue; refused on a classic queue.";
-    Arg { name, ty: Ty::Foreign, compared: false, apply: nothing, doc }
+    let doc = "Belongs to streams; refused.";
+    let mut row = row(name, Ty::Anything, nothing, doc);
+    row.kinds = &[];
+    row
+}
+
+impl Arg<QueueArgs> {
+    /// The same row, refused on other kinds of queues.
+    const fn only(mut self, kinds: &'static [QueueKind]) -> Self {
+        self.kinds = kinds;
+        self
+    }
+
+    /// The same row, without meaning on other kinds of queues.
+    const fn ignored_elsewhere(mut self) -> Self {
+        self.elsewhere = Elsewhere::Ignored;
+        self
+    }
 }
 
 /// Every x-argument of queue.declare. Names that are not here are accepted and ignored.
@@ -183,8 +306,9 @@ pub const ARGS: &[Arg<QueueArgs>] = &[
         "x-max-priority",
         Ty::Priority,
         |args, v| args.max_priority = count(v).map_or(0, |n| n.min(255) as u8),
-        "Delivers messages of higher `priority` first, up to this one.",
-    ),
+        "Delivers messages of higher `priority` first, up to this one; quorum queues always do, up to 31.",
+    )
+    .only(CLASSIC),
     row(
         "x-overflow",
         Ty::OneOf(&["drop-head", "reject-publish", "reject-publish-dlx"], "invalid_overflow"),
@@ -196,8 +320,10 @@ pub const ARGS: &[Arg<QueueArgs>] = &[
         Ty::Mode,
         nothing,
         "Accepted and ignored: every queue is as lazy as memory allows.",
-    ),
-    row("x-queue-version", Ty::Version, nothing, "Accepted and ignored: there is one storage."),
+    )
+    .only(CLASSIC),
+    row("x-queue-version", Ty::Version, nothing, "Accepted and ignored: there is one storage.")
+        .only(CLASSIC),
     row(
         "x-single-active-consumer",
         Ty::Bool,
@@ -207,15 +333,16 @@ pub const ARGS: &[Arg<QueueArgs>] = &[
     row(
         "x-queue-type",
         Ty::QueueType,
-        nothing,
-        "`classic`; quorum queues and streams are not supported and refused.",
+        |args, v| args.kind = v.as_str().and_then(QueueKind::parse).unwrap_or_default(),
+        "`classic` or `quorum`; `stream` is not supported yet and refused.",
     ),
     row(
         "x-queue-master-locator",
         Ty::Anything,
         nothing,
         "Accepted and ignored: there is one node.",
-    ),
+    )
+    .only(CLASSIC),
     row(
         "x-queue-leader-locator",
         Ty::OneOf(
@@ -225,14 +352,66 @@ pub const ARGS: &[Arg<QueueArgs>] = &[
         nothing,
         "Accepted and ignored: there is one node.",
     ),
-    foreign("x-delivery-limit"),
-    foreign("x-quorum-initial-group-size"),
+    row(
+        "x-delivery-limit",
+        Ty::Anything,
+        |args, v| args.delivery_limit = count(v).map(|n| u32::try_from(n).unwrap_or(u32::MAX)),
+        "A message that came back more often than this dies; below zero, or without it, never.",
+    )
+    .only(QUORUM),
+    row(
+        "x-quorum-initial-group-size",
+        Ty::CountAboveZero,
+        nothing,
+        "Accepted and ignored: there is one node.",
+    )
+    .only(QUORUM),
     foreign("x-max-age"),
     foreign("x-stream-max-segment-size-bytes"),
     foreign("x-initial-cluster-size"),
-    foreign("x-dead-letter-strategy"),
-    foreign("x-max-in-memory-length"),
-    foreign("x-max-in-memory-bytes"),
+    row(
+        "x-dead-letter-strategy",
+        Ty::OneOf(&["at-most-once", "at-least-once"], "invalid_dlx_strategy"),
+        |args, v| args.dead_letter_at_least_once = v.as_str() == Some("at-least-once"),
+        "`at-least-once` keeps dead letters until they have arrived; needs `x-overflow` reject-publish.",
+    )
+    .only(QUORUM),
+    row("x-max-in-memory-length", Ty::Count, nothing, "Accepted and ignored: memory is bounded.")
+        .only(QUORUM),
+    row("x-max-in-memory-bytes", Ty::Count, nothing, "Accepted and ignored: memory is bounded.")
+        .only(QUORUM),
+    row(
+        "x-delayed-retry-type",
+        Ty::Anything,
+        |args, v| args.retry.which = retry_of(v),
+        "Which messages that come back wait before they are delivered again: `all`, `failed`, `returned` or `disabled`.",
+    )
+    .only(QUORUM)
+    .ignored_elsewhere(),
+    row(
+        "x-delayed-retry-min",
+        Ty::Anything,
+        |args, v| args.retry.min = count(v).unwrap_or(0).min(MILLIS_MAX),
+        "How many milliseconds they wait, times how often they came back.",
+    )
+    .only(QUORUM)
+    .ignored_elsewhere(),
+    row(
+        "x-delayed-retry-max",
+        Ty::Anything,
+        |args, v| args.retry.max = count(v).filter(|ms| *ms > 0),
+        "The most milliseconds that they wait.",
+    )
+    .only(QUORUM)
+    .ignored_elsewhere(),
+    row(
+        "x-consumer-disconnected-timeout",
+        Ty::Anything,
+        nothing,
+        "Accepted and ignored: there is one node.",
+    )
+    .only(QUORUM)
+    .ignored_elsewhere(),
 ];
 
 /// Every x-argument of basic.consume. Names that are not here are accepted and ignored.
@@ -240,6 +419,8 @@ pub const CONSUMER_ARGS: &[Arg<ConsumerArgs>] = &[
     Arg {
         name: "x-priority",
         ty: Ty::Integer,
+        kinds: &QueueKind::ALL,
+        elsewhere: Elsewhere::Refused,
         compared: false,
         apply: |args, v| {
             args.priority =
@@ -250,16 +431,20 @@ pub const CONSUMER_ARGS: &[Arg<ConsumerArgs>] = &[
     Arg {
         name: "x-cancel-on-ha-failover",
         ty: Ty::Bool,
+        kinds: &QueueKind::ALL,
+        elsewhere: Elsewhere::Refused,
         compared: false,
         apply: nothing,
         doc: "Accepted and ignored: there are no mirrors.",
     },
     Arg {
         name: "x-stream-offset",
-        ty: Ty::Foreign,
+        ty: Ty::Anything,
+        kinds: &[],
+        elsewhere: Elsewhere::Refused,
         compared: false,
         apply: nothing,
-        doc: "Belongs to streams; refused on a classic queue.",
+        doc: "Belongs to streams; refused.",
     },
 ];
 
@@ -282,11 +467,13 @@ pub enum ArgError {
         /// What it is.
         ty: &'static str,
     },
-    /// The argument belongs to quorum queues or streams.
-    #[error("invalid arg '{name}' of queue type rabbit_classic_queue")]
+    /// The argument belongs to another kind of queue.
+    #[error("invalid arg '{name}' of queue type {}", kind.module())]
     Foreign {
         /// Which one.
         name: &'static str,
+        /// The kind of this queue.
+        kind: QueueKind,
     },
 }
 
@@ -297,8 +484,8 @@ impl ArgError {
         match self {
             ArgError::Invalid { name, why } => format!("invalid arg '{name}' for {of}: {why}"),
             ArgError::Type { name, ty } => format!("invalid type '{ty}' for arg '{name}' in {of}"),
-            ArgError::Foreign { name } => {
-                format!("invalid arg '{name}' for {of} of queue type rabbit_classic_queue")
+            ArgError::Foreign { name, kind } => {
+                format!("invalid arg '{name}' for {of} of queue type {}", kind.module())
             }
         }
     }
@@ -316,26 +503,58 @@ impl QueueArgs {
                 check(row.name, row.ty, value, table)?;
             }
         }
-        parse(ARGS, table)
+        let mut args: QueueArgs = parse(ARGS, table, QueueKind::of(table))?;
+        args.bend();
+        Ok(args)
+    }
+
+    /// What a queue of this kind makes of its arguments; wanted after every change of them.
+    pub(crate) fn bend(&mut self) {
+        if self.kind == QueueKind::Quorum {
+            self.max_priority = QUORUM_PRIORITY_MAX;
+            self.default_priority = QUORUM_PRIORITY;
+            // RabbitMQ warns of it and goes on with the default.
+            if self.overflow == Overflow::RejectPublishDlx {
+                self.overflow = Overflow::DropHead;
+            }
+        }
+    }
+
+    /// Whether dead letters are kept until they have arrived. Asked for but without what it needs, they are not, as in
+    /// RabbitMQ.
+    #[inline]
+    pub fn keeps_dead_letters(&self) -> bool {
+        self.dead_letter_at_least_once
+            && self.kind == QueueKind::Quorum
+            && self.overflow == Overflow::RejectPublish
+            && self.dead_letter_exchange.is_some()
     }
 }
 
 impl ConsumerArgs {
-    /// Checks and reads the arguments of a basic.consume.
-    pub fn parse(table: &Table) -> Result<ConsumerArgs, ArgError> {
-        parse(CONSUMER_ARGS, table)
+    /// Checks and reads the arguments of a basic.consume on a queue of this kind.
+    pub fn parse(table: &Table, kind: QueueKind) -> Result<ConsumerArgs, ArgError> {
+        parse(CONSUMER_ARGS, table, kind)
     }
 }
 
-fn parse<T: Default>(rows: &[Arg<T>], table: &Table) -> Result<T, ArgError> {
+/// RabbitMQ's order: the values of arguments that belong here, row by row; then those that do not, in the order in which
+/// the client sent them.
+fn parse<T: Default>(rows: &[Arg<T>], table: &Table, kind: QueueKind) -> Result<T, ArgError> {
     let mut parsed = T::default();
     if table.is_empty() {
         return Ok(parsed);
     }
-    for row in rows {
+    for row in rows.iter().filter(|row| row.kinds.contains(&kind)) {
         let Some(value) = table.get(row.name) else { continue };
         check(row.name, row.ty, value, table)?;
         (row.apply)(&mut parsed, value);
+    }
+    for (name, _) in &table.0 {
+        let Some(row) = rows.iter().find(|row| row.name.as_bytes() == name) else { continue };
+        if !row.kinds.contains(&kind) && row.elsewhere == Elsewhere::Refused {
+            return Err(ArgError::Foreign { name: row.name, kind });
+        }
     }
     Ok(parsed)
 }
@@ -363,9 +582,13 @@ impl Inequivalent {
 }
 
 /// The first argument on which a redeclare differs. Integer widths are one type and so are the floats; arguments that
-/// have no row are not compared; no `x-queue-type` is `classic`.
-pub fn inequivalent(declared: &Table, received: &Table) -> Option<Inequivalent> {
-    ARGS.iter().filter(|row| row.compared).find_map(|row| {
+/// have no row, or belong to another kind of queue than the one that is there, are not compared; no `x-queue-type` is
+/// `classic`, and with `relaxed` it is not compared when the queue is a quorum queue.
+pub fn inequivalent(declared: &Table, received: &Table, relaxed: bool) -> Option<Inequivalent> {
+    let kind = QueueKind::of(declared);
+    let relaxed = relaxed && kind == QueueKind::Quorum;
+    let rows = ARGS.iter().filter(|row| row.compared && row.kinds.contains(&kind));
+    rows.filter(|row| !(relaxed && row.ty == Ty::QueueType)).find_map(|row| {
         let (old, new) = (declared.get(row.name), received.get(row.name));
         if let (Some(only), None) | (None, Some(only)) = (old, new)
             && row.ty == Ty::QueueType

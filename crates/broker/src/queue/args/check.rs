@@ -13,7 +13,6 @@ pub(super) fn check(
 ) -> Result<(), ArgError> {
     let why = match ty {
         Ty::Anything => None,
-        Ty::Foreign => return Err(ArgError::Foreign { name }),
         Ty::Exchange if !is_string(value) => {
             return Err(ArgError::Type { name, ty: value.type_name() });
         }
@@ -35,9 +34,13 @@ pub(super) fn check(
             (!known).then(|| format!("\"unsupported queue mode '{}'\"", printed(value)))
         }),
         Ty::QueueType => check_string(value).or_else(|| check_queue_type(value)),
-        Ty::Integer | Ty::Count | Ty::Millis | Ty::MillisAboveZero | Ty::Priority | Ty::Version => {
-            check_integer(ty, value)
-        }
+        Ty::Integer
+        | Ty::Count
+        | Ty::CountAboveZero
+        | Ty::Millis
+        | Ty::MillisAboveZero
+        | Ty::Priority
+        | Ty::Version => check_integer(ty, value),
     };
     why.map_or(Ok(()), |why| Err(ArgError::Invalid { name, why }))
 }
@@ -57,10 +60,10 @@ fn check_string(value: &Value) -> Option<String> {
 fn check_queue_type(value: &Value) -> Option<String> {
     let name = String::from_utf8_lossy(value.as_bytes().unwrap_or_default());
     match &*name {
-        "classic" => None,
-        "quorum" | "stream" => {
-            Some(format!("\"queue type '{name}' is not supported, use 'classic'\""))
-        }
+        "classic" | "quorum" => None,
+        "stream" => Some(
+            "\"queue type 'stream' is not supported yet, use 'quorum' or 'classic'\"".to_owned(),
+        ),
         _ => Some(format!("\"unsupported queue type '{name}'\"")),
     }
 }
@@ -70,7 +73,7 @@ fn check_integer(ty: Ty, value: &Value) -> Option<String> {
         return Some(format!("\"expected integer, got {}\"", value.type_name()));
     };
     match ty {
-        Ty::MillisAboveZero if n == 0 => Some("{value_zero,0}".to_owned()),
+        Ty::MillisAboveZero | Ty::CountAboveZero if n == 0 => Some("{value_zero,0}".to_owned()),
         Ty::Integer => None,
         _ if n < 0 => Some(format!("{{value_negative,{n}}}")),
         Ty::Millis | Ty::MillisAboveZero if n as u64 > MILLIS_MAX => {

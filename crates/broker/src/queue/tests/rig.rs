@@ -28,7 +28,7 @@ use store::vfs::{Open, Vfs};
 use store::{Options, Recovered, Store};
 
 use crate::message::Message;
-use crate::queue::args::{ConsumerArgs, QueueArgs};
+use crate::queue::args::{ConsumerArgs, QueueArgs, QueueKind};
 use crate::queue::{Admission, ConsumerSpec, Outbox, Queue, QueueSpec};
 use crate::{ConsumerKey, Cx, Delivery, Handle, Millis, QueueId, Sink};
 
@@ -283,7 +283,7 @@ impl Rig {
             expires: option::<u64>(words, "ttl").map(|ttl| *now + ttl),
             backing: None,
             persistent: true,
-            priority: option(words, "prio").unwrap_or(0),
+            priority: option(words, "prio"),
             bcc: b"",
         };
         let mut cx = Cx { store, sink, now: *now };
@@ -317,7 +317,7 @@ impl Rig {
             tag: Rc::from(words[0].as_bytes()),
             no_ack: words.contains(&"no-ack"),
             exclusive: words.contains(&"exclusive"),
-            priority: ConsumerArgs::parse(&arguments).expect("valid").priority,
+            priority: ConsumerArgs::parse(&arguments, QueueKind::Classic).expect("valid").priority,
             prefetch: option(words, "prefetch").unwrap_or(0),
             arguments,
         };
