@@ -81,6 +81,22 @@ impl Broker {
         }
     }
 
+    /// Writes a program into `dir` that is `rabbitmqctl` for this broker.
+    pub(crate) fn control(&self, dir: &Path) -> Result<PathBuf> {
+        match self {
+            Self::Leveret(leveret) => leveret.control(dir),
+            Self::Oracle(oracle) => oracle.setup.control(dir),
+        }
+    }
+
+    /// Its name, for `rabbitmqctl -n`.
+    pub(crate) fn node(&self) -> String {
+        match self {
+            Self::Leveret(_) => "leveret@localhost".to_owned(),
+            Self::Oracle(oracle) => oracle.setup.node(),
+        }
+    }
+
     /// The process whose CPU time and memory count.
     pub(crate) fn pid(&self) -> Result<u32> {
         match self {
@@ -194,6 +210,7 @@ fn config_file(wanted: &Wanted) -> String {
 #[derive(Debug)]
 pub(crate) struct Leveret {
     pub server: Running,
+    data: PathBuf,
     log: PathBuf,
 }
 
@@ -202,7 +219,8 @@ impl Leveret {
     pub(crate) fn start(launch: &Launch) -> Result<Self> {
         let said_before = starts_in(&launch.log);
         let server = process::start(&mut launch.command(), &launch.log)?;
-        let mut leveret = Self { server, log: launch.log.clone() };
+        let (data, log) = (launch.data.clone(), launch.log.clone());
+        let mut leveret = Self { server, data, log };
         let mut early = None;
         let up = process::until(START, || {
             early = leveret.server.ended().ok().flatten();
@@ -213,6 +231,19 @@ impl Leveret {
             (_, Some(status)) => bail!("leveret ended with {status}:\n{}", leveret.said()),
             (None, None) => bail!("leveret did not start in {START:?}:\n{}", leveret.said()),
         }
+    }
+
+    /// Links the binary as `rabbitmqctl`, with a script before it that says which data folder.
+    fn control(&self, dir: &Path) -> Result<PathBuf> {
+        let link = dir.join("bin");
+        std::fs::create_dir_all(&link)?;
+        let link = link.join("rabbitmqctl");
+        std::os::unix::fs::symlink(std::path::absolute(leveret_path())?, &link)?;
+        process::script(
+            &dir.join("rabbitmqctl"),
+            &[("LEVERET_DATA_DIR", self.data.as_os_str())],
+            link.as_os_str(),
+        )
     }
 
     /// The end of what it printed.

@@ -2,6 +2,7 @@
 //!
 //! Everything it writes is in one folder, and its ports are its own, the port mapper's included.
 
+use std::ffi::OsStr;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -37,7 +38,7 @@ pub(crate) struct Setup {
 #[derive(Debug)]
 pub(crate) struct Oracle {
     server: Running,
-    setup: Setup,
+    pub setup: Setup,
 }
 
 impl Oracle {
@@ -115,6 +116,19 @@ impl Setup {
         text
     }
 
+    /// The node's name.
+    pub(crate) fn node(&self) -> String {
+        format!("oracle{}@localhost", self.amqp)
+    }
+
+    /// Writes a script into `dir` that is `rabbitmqctl` for this node.
+    pub(crate) fn control(&self, dir: &Path) -> Result<PathBuf> {
+        let command = self.command("rabbitmqctl");
+        let variables: Vec<(&str, &OsStr)> =
+            command.get_envs().filter_map(|(name, value)| Some((name.to_str()?, value?))).collect();
+        process::script(&dir.join("rabbitmqctl"), &variables, command.get_program())
+    }
+
     /// One of RabbitMQ's programs, for this node.
     pub(crate) fn command(&self, program: &str) -> Command {
         let script = Path::new(SCRIPTS).join(program);
@@ -123,7 +137,7 @@ impl Setup {
         let dir = &self.dir;
         command
             .env("HOME", dir)
-            .env("RABBITMQ_NODENAME", format!("oracle{}@localhost", self.amqp))
+            .env("RABBITMQ_NODENAME", self.node())
             .env("RABBITMQ_MNESIA_BASE", dir.join("mnesia"))
             .env("RABBITMQ_LOG_BASE", dir.join("log"))
             .env("RABBITMQ_CONFIG_FILE", dir.join("rabbitmq.conf"))

@@ -3,6 +3,8 @@
 //! Everything goes to the system's package manager or below `target/peers`. A package that cannot be
 //! had is an error that names it: no test is skipped because its peer is missing.
 
+pub(crate) mod java;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -19,7 +21,16 @@ const DEBIAN: &[(&str, &str)] = &[
     ("golang-go", "suite amqp091-go"),
     ("golang-github-rabbitmq-amqp091-go-dev", "suite amqp091-go"),
     ("golang-uber-goleak-dev", "suite amqp091-go"),
-    ("python3", "suites py-amqp and kombu"),
+    ("openjdk-17-jdk-headless", "suite java"),
+    ("librabbitmq-client-java", "suite java"),
+    ("junit4", "suite java"),
+    ("libhamcrest-java", "suite java"),
+    ("libmockito-java", "suite java"),
+    ("libslf4j-java", "suite java"),
+    ("libdropwizard-metrics-java", "suite java"),
+    ("make", "suite java"),
+    ("redis-server", "suite celery"),
+    ("python3", "suites py-amqp, kombu and celery"),
     ("python3-venv", "suites py-amqp and kombu, the MongoDB of the delayer's tests"),
     ("openssl", "certificates of suite py-amqp"),
     ("strace", "fault injection of crash"),
@@ -39,13 +50,19 @@ const PYTHON: &[&str] = &[
     "pytz==2025.2",
     "hypothesis==6.148.0",
     "setuptools==75.8.0",
+    "celery==5.7.0",
+    "redis==8.1.0",
+    "pydantic==2.14.3",
+    "pytest-timeout==2.4.0",
+    "pika==1.4.4",
 ];
 
 /// The MongoDB for tests of the delayer, from PyPI; in an environment of its own, which is 145 MB.
 const SECANTUS: &str = "SecantusDB==0.7.0b3";
 
 /// Source packages whose test folders are run, as `pip download` names them.
-const PYTHON_SOURCES: &[(&str, &str)] = &[("amqp", "5.4.2"), ("kombu", "5.7.0")];
+const PYTHON_SOURCES: &[(&str, &str)] =
+    &[("amqp", "5.4.2"), ("kombu", "5.7.0"), ("celery", "5.7.0")];
 
 /// Crates whose own tests are run.
 const CRATES: &[(&str, &str)] = &[("lapin", "4.12.3"), ("amqprs", "2.1.5")];
@@ -68,6 +85,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
 pub(crate) fn install() -> Result<()> {
     install_servers()?;
     python()?;
+    java::install()?;
     crates()
 }
 

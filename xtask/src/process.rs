@@ -1,6 +1,8 @@
 //! Runs other programs: with a time limit, with their output in a log, ended when their owner goes.
 
+use std::ffi::OsStr;
 use std::fs::File;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -79,6 +81,22 @@ pub(crate) fn start(command: &mut Command, log: &Path) -> Result<Running> {
     command.stdin(Stdio::null()).stdout(open()?).stderr(open()?);
     let child = command.spawn().with_context(|| format!("cannot start {}", shown(command)))?;
     Ok(Running { child })
+}
+
+/// Writes a shell script that sets variables and becomes `program`, with the arguments it is given.
+pub(crate) fn script(
+    path: &Path,
+    variables: &[(&str, &OsStr)],
+    program: &OsStr,
+) -> Result<PathBuf> {
+    let mut text = String::from("#!/bin/sh\n");
+    for (name, value) in variables {
+        text.push_str(&format!("export {name}='{}'\n", value.to_string_lossy()));
+    }
+    text.push_str(&format!("exec '{}' \"$@\"\n", program.to_string_lossy()));
+    std::fs::write(path, text).with_context(|| path.display().to_string())?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))?;
+    Ok(path.to_path_buf())
 }
 
 /// The last `bytes` of a text, cut at a line.

@@ -6,6 +6,7 @@ mod amqp_tools;
 pub(crate) mod certificates;
 mod crates;
 mod go;
+mod java;
 mod python;
 
 use std::collections::BTreeMap;
@@ -114,6 +115,28 @@ pub(crate) const SUITES: &[Suite] = &[
         tls: false,
         limit: Duration::from_secs(300),
     },
+    Suite {
+        name: "celery",
+        what: "integration tests of celery 5.7.0's tasks and workers, with Redis for results",
+        product: None,
+        oracle_live: false,
+        prepare: || Ok(()),
+        run: python::celery,
+        user: None,
+        tls: false,
+        limit: Duration::from_secs(1200),
+    },
+    Suite {
+        name: "java",
+        what: "client, functional and server tests of RabbitMQ's Java client 5.0.0",
+        product: None,
+        oracle_live: false,
+        prepare: || Ok(()),
+        run: java::run,
+        user: None,
+        tls: false,
+        limit: Duration::from_secs(900),
+    },
 ];
 
 /// Where a suite runs.
@@ -124,6 +147,10 @@ pub(crate) struct Place {
     pub log: PathBuf,
     /// The suite's certificates, when it has any.
     pub certificates: PathBuf,
+    /// A program that is `rabbitmqctl` for the broker.
+    pub control: PathBuf,
+    /// The broker's name for `rabbitmqctl -n`.
+    pub node: String,
     pub limit: Duration,
 }
 
@@ -339,6 +366,8 @@ pub(crate) fn inside(args: &[String]) -> Result<()> {
         dir: dir.to_path_buf(),
         log: dir.join("suite.log"),
         certificates,
+        control: broker.control(dir)?,
+        node: broker.node(),
         limit: suite.limit,
     };
     let results = (suite.run)(&place)?;

@@ -9,7 +9,6 @@
 //! All of them live in a process namespace, which ends them with this program, however it ends.
 
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -65,7 +64,7 @@ pub(crate) fn inside(args: &[String]) -> Result<()> {
     let mongodb = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let setup =
         Setup { dir: dir.join("rabbitmq"), amqp, tls: None, config: String::new(), user: None };
-    let control = control(&setup, dir)?;
+    let control = setup.control(dir)?;
     let _oracle = Oracle::start(setup)?;
     let _secantus = Secantus::start(&dir.join("mongodb"), mongodb)?;
     let ran = process::check(
@@ -106,19 +105,4 @@ fn rabbitmq_port(dir: &Path) -> Result<u16> {
     };
     let from = run * 37 % PORTS.len();
     PORTS.cycle().skip(from).take(PORTS.len()).find(free).context("no free port for RabbitMQ")
-}
-
-/// Writes a script that is `rabbitmqctl` for this node.
-fn control(setup: &Setup, dir: &Path) -> Result<PathBuf> {
-    let command = setup.command("rabbitmqctl");
-    let mut script = String::from("#!/bin/sh\n");
-    for (name, value) in command.get_envs() {
-        let value = value.unwrap_or_default().to_string_lossy();
-        script.push_str(&format!("export {}='{value}'\n", name.to_string_lossy()));
-    }
-    script.push_str(&format!("exec '{}' \"$@\"\n", command.get_program().to_string_lossy()));
-    let path = dir.join("rabbitmqctl");
-    std::fs::write(&path, script)?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
-    Ok(path)
 }

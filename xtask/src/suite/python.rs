@@ -1,12 +1,13 @@
-//! py-amqp and kombu, from their source packages.
+//! py-amqp, kombu and celery, from their source packages.
 
 #[cfg(test)]
 mod tests;
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::{Outcome, Place, Results};
 use crate::{peers, process};
@@ -26,6 +27,36 @@ pub(super) fn kombu(place: &Place) -> Result<Results> {
     copy(&peers::python_source("kombu"), &source)?;
     pytest(place, &source, &["t/integration/test_py_amqp.py"])
 }
+
+/// Celery's tests of workers, with what it stores results in beside it.
+///
+/// Of those of its backends and of the library alone, none talks to a broker.
+const CELERY: &[&str] = &[
+    "t/integration/test_beat.py",
+    "t/integration/test_canvas.py",
+    "t/integration/test_group_chains.py",
+    "t/integration/test_inspect.py",
+    "t/integration/test_tasks.py",
+    "t/integration/test_worker.py",
+];
+
+pub(super) fn celery(place: &Place) -> Result<Results> {
+    let source = place.dir.join("source");
+    copy(&peers::python_source("celery"), &source)?;
+    let mut redis = Command::new("redis-server");
+    redis.args(["--bind", "127.0.0.1", "--save", "", "--dir"]).arg(&place.dir);
+    let mut redis = process::start(&mut redis, &place.dir.join("redis.log"))?;
+    let up = process::until(REDIS, || std::net::TcpStream::connect("127.0.0.1:6379").ok());
+    if up.is_none() || redis.ended()?.is_some() {
+        bail!("redis-server does not serve, see {}", place.dir.display());
+    }
+    // Celery's own options know only the markers of its plugins for Docker.
+    let options = ["-o", "addopts="];
+    pytest(place, &source, &[&options[..], CELERY].concat())
+}
+
+/// How long Redis may take until it serves.
+const REDIS: Duration = Duration::from_secs(30);
 
 /// A copy, so that what the tests leave behind is not seen by the next run.
 fn copy(from: &Path, to: &Path) -> Result<()> {
