@@ -54,6 +54,7 @@ const PYTHON: &[&str] = &[
     "redis==8.1.0",
     "pydantic==2.14.3",
     "pytest-timeout==2.4.0",
+    "pytest-subtests==0.15.0",
     "pika==1.4.4",
 ];
 

@@ -23,12 +23,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store", &[]),
     ("service", &[]),
     ("broker", &["amqp", "store"]),
+    ("control", &[]),
     ("client", &["amqp", "service"]),
     ("delayer", &["amqp", "client", "service", "store"]),
     ("trigger", &["amqp", "client", "service"]),
     ("dmq", &["amqp", "client", "service"]),
-    ("server", &["amqp", "broker", "service", "store"]),
-    ("leveret", &["client", "delayer", "dmq", "server", "service", "trigger"]),
+    ("server", &["amqp", "broker", "control", "service", "store"]),
+    ("leveret", &["client", "control", "delayer", "dmq", "server", "service", "trigger"]),
     ("xtask", &["amqp", "client"]),
 ];
 

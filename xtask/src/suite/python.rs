@@ -50,9 +50,14 @@ pub(super) fn celery(place: &Place) -> Result<Results> {
     if up.is_none() || redis.ended()?.is_some() {
         bail!("redis-server does not serve, see {}", place.dir.display());
     }
-    // Celery's own options know only the markers of its plugins for Docker.
-    let options = ["-o", "addopts="];
-    pytest(place, &source, &[&options[..], CELERY].concat())
+    pytest(place, &source, &[&["-p", "celery.contrib.pytest"], CELERY].concat())
+}
+
+/// Tests of our own: what frameworks build to delay messages, and whether it delays them.
+pub(super) fn delays(place: &Place, test: &str) -> Result<Results> {
+    let source = place.dir.join("source");
+    copy(&process::root().join("xtask/python"), &source)?;
+    pytest(place, &source, &[test])
 }
 
 /// How long Redis may take until it serves.
@@ -81,11 +86,15 @@ const WORDS: &[(&str, Outcome)] = &[
     (" XFAIL ", Outcome::Skip),
 ];
 
-/// Reads lines such as `t/integration/test_rmq.py::test_connect[plain] PASSED   [ 5%]`.
+/// Reads lines such as `t/integration/test_rmq.py::test_connect[plain] PASSED   [ 5%]`; the folder is
+/// left away.
 fn parse(text: &str) -> Results {
     let mut results = Results::default();
     for line in text.lines() {
-        let Some(line) = line.strip_prefix("t/integration/") else { continue };
+        let line = line.strip_prefix("t/integration/").unwrap_or(line);
+        if !line.split([' ', '[']).next().is_some_and(|name| name.contains(".py::")) {
+            continue;
+        }
         let ends = WORDS.iter().find_map(|(word, outcome)| Some((line.rfind(word)?, *outcome)));
         if let Some((end, outcome)) = ends {
             results.0.insert(line[..end].to_owned(), outcome);
