@@ -1,6 +1,7 @@
 //! The tables of files and chunks: where the bytes of the two logs are, in memory and on disk.
 
 use std::collections::VecDeque;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use slab::Slab;
 
 use crate::chunk::Chunk;
 use crate::segment::IndexEntry;
-use crate::vfs::File;
+use crate::vfs::{File, Open, Vfs};
 use crate::wal::ZEROS;
 use crate::{LaneId, Pos};
 
@@ -134,6 +135,20 @@ pub(crate) struct DataFile {
 }
 
 impl DataFile {
+    /// The handle that the index is read by, opened when need be.
+    pub(crate) fn index_handle(
+        &mut self,
+        vfs: &dyn Vfs,
+        layout: &Layout,
+    ) -> io::Result<Arc<dyn File>> {
+        if let Some(handle) = &self.index_handle {
+            return Ok(handle.clone());
+        }
+        let opened = vfs.open(&layout.index(self.home, self.id), Open::Read)?;
+        self.index_handle = Some(opened.clone());
+        Ok(opened)
+    }
+
     pub(crate) fn new(id: u64, home: Home) -> DataFile {
         DataFile {
             id,

@@ -127,6 +127,20 @@ impl Part {
         self.next_in_tail(from)
     }
 
+    fn is_empty(&self) -> bool {
+        self.runs.is_empty() && self.tail.is_empty()
+    }
+
+    fn live_between(&self, first: Seq, last: Seq, found: &mut Vec<Seq>) {
+        let from = self.runs.partition_point(|run| run.last < first);
+        for run in self.runs[from..].iter().take_while(|run| run.first <= last) {
+            run.live_between(first, last, found);
+        }
+        let start = self.tail.partition_point(|entry| entry.seq < first);
+        let tail = self.tail.range(start..).take_while(|entry| entry.seq <= last);
+        found.extend(tail.filter(|entry| entry.is_live()).map(|entry| entry.seq));
+    }
+
     fn next_in_tail(&self, from: Seq) -> Option<Seq> {
         let first = self.tail.front()?.seq;
         let start = match from.checked_sub(first) {
@@ -186,6 +200,12 @@ impl Run {
         self.live.next(rel).map(|rel| self.first + u64::from(rel))
     }
 
+    fn live_between(&self, first: Seq, last: Seq, found: &mut Vec<Seq>) {
+        let low = self.rel(first.max(self.first));
+        let high = self.rel(last.min(self.last));
+        self.live.between(low, high).for_each(|rel| found.push(self.first + u64::from(rel)));
+    }
+
     /// Whether entry `i` of the index is message `first + i`.
     pub(crate) fn is_dense(&self) -> bool {
         u64::from(self.count) == self.last - self.first + 1
@@ -215,6 +235,17 @@ impl Lane {
                 + live
         };
         size_of::<Lane>() + self.parts.iter().map(part).sum::<usize>()
+    }
+
+    /// Adds what waits from `first` to `last`, ascending.
+    pub(crate) fn live_between(&self, first: Seq, last: Seq, found: &mut Vec<Seq>) {
+        let begin = found.len();
+        for part in &self.parts {
+            part.live_between(first, last, found);
+        }
+        if self.parts.iter().all(|part| !part.is_empty()) {
+            found[begin..].sort_unstable();
+        }
     }
 
     /// The smallest waiting sequence number at or above `from`, of both parts.

@@ -48,6 +48,7 @@ mod segment;
 mod settle;
 mod snapshot;
 mod wal;
+mod warm;
 mod window;
 mod workers;
 

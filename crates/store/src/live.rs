@@ -73,6 +73,16 @@ impl LiveSet {
         }
     }
 
+    /// The numbers from `low` to `high`, ascending.
+    pub(crate) fn between(&self, low: u32, high: u32) -> impl Iterator<Item = u32> + '_ {
+        let mut next = self.next(low);
+        std::iter::from_fn(move || {
+            let rel = next.filter(|&rel| rel <= high)?;
+            next = rel.checked_add(1).and_then(|rel| self.next(rel));
+            Some(rel)
+        })
+    }
+
     /// How many numbers are in.
     pub(crate) fn count(&self) -> u32 {
         match self {

@@ -10,12 +10,12 @@ use crate::files::{Home, Index};
 use crate::lane::{Log, Run};
 use crate::record::{BLOCK, RECORD_HEADER, Record, TARGET};
 use crate::segment::{self, IndexEntry};
-use crate::vfs::{File, Open};
+use crate::vfs::{self, File, Open};
 use crate::window::{BlockError, Span};
 use crate::{LaneId, ReadError, Seq, Store};
 
 /// Segments opened before all are closed again; each has two files.
-const HANDLES_MAX: usize = 128;
+const HANDLES_MAX: usize = 512;
 
 /// Which of a run's hints a lookup uses.
 #[derive(Clone, Copy)]
@@ -24,10 +24,61 @@ pub(crate) enum Hint {
     Settle = 1,
 }
 
+/// Where the record of a message is on disk.
+#[derive(Clone, Copy)]
+struct Place {
+    /// Slot in the file table.
+    file: u32,
+    off: u32,
+    len: u32,
+    /// Bytes of the file from here on may not be written yet.
+    end: u64,
+}
+
+/// Where a waiting message is.
+enum Found {
+    Memory(Slice),
+    Disk(Place),
+}
+
 impl Store {
     /// The bytes of a waiting message. Of a recent one without a copy; of one that is only on disk
     /// by a read that blocks, which is then shared by its neighbours.
     pub fn read(&mut self, lane: LaneId, seq: Seq) -> Result<Slice, ReadError> {
+        match self.find(lane, seq)? {
+            Found::Memory(slice) => Ok(slice),
+            Found::Disk(place) => self.read_cold(place, (lane, seq)),
+        }
+    }
+
+    /// The same for a message whose neighbours will not be read soon: no more than its bytes are read from disk, and what
+    /// other lanes have read ahead stays in memory.
+    pub fn read_alone(&mut self, lane: LaneId, seq: Seq) -> Result<Slice, ReadError> {
+        let place = match self.find(lane, seq)? {
+            Found::Memory(slice) => return Ok(slice),
+            Found::Disk(place) => place,
+        };
+        let span = self.span(place);
+        let bytes = match self.windows.get(span) {
+            Some(bytes) => bytes,
+            None => {
+                let handle = self.handle(place.file);
+                let handle = handle.map_err(|source| self.refused(place.file, source))?;
+                let mut bytes = vec![0; span.len];
+                match vfs::read_exact_at(&*handle, &mut bytes, span.off) {
+                    Ok(()) => Slice::from(bytes),
+                    Err(e) if e.kind() == ErrorKind::UnexpectedEof => {
+                        return Err(self.damaged(place.file, span.off));
+                    }
+                    Err(source) => return Err(self.refused(place.file, source)),
+                }
+            }
+        };
+        self.checked(place, bytes, (lane, seq))
+    }
+
+    /// Where a waiting message is.
+    fn find(&mut self, lane: LaneId, seq: Seq) -> Result<Found, ReadError> {
         let l = self.lanes.get(lane).ok_or(ReadError::Gone)?;
         for log in Log::BOTH {
             let part = &l.parts[log as usize];
@@ -39,42 +90,47 @@ impl Store {
                 let meta = &self.chunks.slab[entry.chunk as usize];
                 let Some(chunk) = &meta.buf else {
                     let (file, end) = (meta.file, u64::from(meta.end));
-                    return self.read_cold(file, entry.off, entry.len, end, (lane, seq));
+                    return Ok(Found::Disk(Place { file, off: entry.off, len: entry.len, end }));
                 };
                 let at = (entry.off - meta.base) as usize;
                 let count = chunk.bytes(at + 10, 2);
                 let targets = usize::from(u16::from_le_bytes([count[0], count[1]]));
                 let head = RECORD_HEADER + targets * TARGET;
-                return Ok(chunk.slice(at + head, entry.len as usize - head));
+                return Ok(Found::Memory(chunk.slice(at + head, entry.len as usize - head)));
             }
             if let Some(i) = part.run_position(seq)
                 && part.runs[i].contains(seq)
             {
                 let (entry, file) = self.entry_of(lane, log, i, seq, Hint::Read)?;
                 let end = self.files[file as usize].used;
-                return self.read_cold(file, entry.off, entry.len, end, (lane, seq));
+                return Ok(Found::Disk(Place { file, off: entry.off, len: entry.len, end }));
             }
         }
         Err(ReadError::Gone)
     }
 
     /// Reads a record from disk, checks it and that it is the message asked for.
-    fn read_cold(
-        &mut self,
-        file: u32,
-        off: u32,
-        len: u32,
-        end: u64,
-        (lane, seq): (LaneId, Seq),
-    ) -> Result<Slice, ReadError> {
-        let id = self.files[file as usize].id;
-        let span = Span { file: id, off: u64::from(off), len: len as usize, end };
+    fn read_cold(&mut self, place: Place, message: (LaneId, Seq)) -> Result<Slice, ReadError> {
+        let span = self.span(place);
         let bytes = match self.windows.get(span) {
             Some(bytes) => bytes,
-            None => self.load_window(file, span)?,
+            None => self.load_window(place.file, span)?,
         };
-        let good = Record::checked(&bytes, id).filter(|record| {
-            record.header.len == len && record.targets().any(|target| target == (lane, seq))
+        self.checked(place, bytes, message)
+    }
+
+    fn span(&self, Place { file, off, len, end }: Place) -> Span {
+        Span { file: self.files[file as usize].id, off: u64::from(off), len: len as usize, end }
+    }
+
+    fn checked(
+        &mut self,
+        Place { file, off, len, .. }: Place,
+        bytes: Slice,
+        message: (LaneId, Seq),
+    ) -> Result<Slice, ReadError> {
+        let good = Record::checked(&bytes, self.files[file as usize].id).filter(|record| {
+            record.header.len == len && record.targets().any(|target| target == message)
         });
         match good {
             Some(record) => Ok(bytes.slice(record.payload_at()..len as usize)),
@@ -226,16 +282,9 @@ impl Store {
         }
         let (number, position) = segment::locate(ordinal);
         let (home, id) = (f.home, f.id);
-        let (vfs, layout, handle) = (&self.vfs, &self.layout, &mut f.index_handle);
-        let open = || match handle {
-            Some(handle) => Ok(handle.clone()),
-            None => {
-                let opened = vfs.open(&layout.index(home, id), Open::Read)?;
-                *handle = Some(opened.clone());
-                Ok(opened)
-            }
-        };
-        match self.blocks.block(f.id, number, open) {
+        let (vfs, layout) = (&self.vfs, &self.layout);
+        let open = || f.index_handle(&**vfs, layout);
+        match self.blocks.block(id, number, open) {
             Ok(block) => Ok(segment::entry(block, position).unwrap_or_default()),
             Err(BlockError::Corrupt) => Err(self.damaged_index(file, number)),
             Err(BlockError::Io(source)) => {

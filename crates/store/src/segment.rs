@@ -53,9 +53,14 @@ pub(crate) fn check_block(block: &[u8], id: u64, number: u32) -> bool {
         && u32_at(block, 0) == Some(crc32c::crc32c(&block[4..]) ^ signature(id))
 }
 
+/// Where entry `position` begins in its block.
+pub(crate) fn entry_offset(position: usize) -> usize {
+    BLOCK_HEADER + position * ENTRY
+}
+
 /// Reads entry `position` of a checked block.
 pub(crate) fn entry(block: &[u8], position: usize) -> Option<IndexEntry> {
-    let at = BLOCK_HEADER + position * ENTRY;
+    let at = entry_offset(position);
     Some(IndexEntry {
         rel: u32_at(block, at)?,
         off: u32_at(block, at + 4)?,

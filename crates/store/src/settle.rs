@@ -138,6 +138,14 @@ impl Store {
         self.lanes.get(lane)?.next(from)
     }
 
+    /// Adds the waiting messages from `first` to `last`, in ascending order, to `found`. For a walk
+    /// over many: it costs no search for each.
+    pub fn live_between(&self, lane: LaneId, first: Seq, last: Seq, found: &mut Vec<Seq>) {
+        if let Some(lane) = self.lanes.get(lane) {
+            lane.live_between(first, last, found);
+        }
+    }
+
     /// Counts of a lane; zeros when there is no such lane.
     pub fn stats(&self, lane: LaneId) -> LaneStats {
         self.lanes.get(lane).map_or_else(LaneStats::default, |l| LaneStats {
