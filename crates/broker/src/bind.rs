@@ -6,7 +6,8 @@ use store::Pos;
 
 use crate::binding::{Binding, Destination, sorted};
 use crate::broker::{clean, not_found, precondition};
-use crate::declare::{check_owner, log_gone, refuse_default};
+use crate::declare::{check_owner, refuse_default};
+use crate::event::{Event, Named};
 use crate::topology::Record;
 use crate::user::{Access, Resource};
 use crate::{Broker, Cx, Session, Sink};
@@ -19,6 +20,13 @@ struct Ends<'a> {
     source: &'a str,
     key: &'a str,
     arguments: &'a Table,
+}
+
+impl<'a> Ends<'a> {
+    fn named(self, vhost: &'a str) -> Named<'a> {
+        let Ends { kind: to, destination, source, key, arguments } = self;
+        Named { vhost, source, to, destination, key: key.as_bytes(), arguments }
+    }
 }
 
 impl Broker {
@@ -86,19 +94,31 @@ impl Broker {
     ) -> Result<Pos, AmqpError> {
         self.check_ends(who, ends)?;
         let binding = self.resolve(who, ends)?;
+        let to = binding.destination;
+        let queue = match to {
+            Destination::Queue(id) => self.queues.get(id).map(|queue| queue.args.kind),
+            Destination::Exchange(_) => None,
+        };
         let vhost = self.vhost_mut(who)?;
-        if let Some(source) = vhost.exchange_by_id(binding.source) {
-            source.check_binding(&binding.arguments).map_err(precondition)?;
+        let source = vhost.exchange_by_id(binding.source);
+        if let Some(source) = source {
+            source.check_binding(&binding, queue).map_err(precondition)?;
         }
+        let history = source.and_then(|source| source.history);
         let record = binding.durable.then(|| {
             let to_queue = ends.kind == Resource::Queue;
             Record::binding(&who.vhost, ends.source, to_queue, ends.destination, &binding)
         });
-        if !vhost.bind(binding) {
+        if !vhost.bind(binding, ends.destination) {
             return Ok(0);
         }
         self.changed();
-        Ok(record.map_or(0, |record| record.log(cx.store)))
+        self.emit(|_| Event::binding("binding.created", &ends.named(&who.vhost), &who.user));
+        let pos = record.map_or(0, |record| record.log(cx.store));
+        Ok(match history {
+            Some(history) => pos.max(self.retell(cx, &who.vhost, history, to)),
+            None => pos,
+        })
     }
 
     fn unbind<S: Sink>(
@@ -117,6 +137,7 @@ impl Broker {
         let Some(id) = vhost.bindings.find(&binding) else { return Ok(0) };
         let gone = vhost.unbind(id);
         self.changed();
+        self.tell_gone(&who.vhost, &gone, None, &who.user);
         let mut pos = 0;
         if binding.durable {
             let to_queue = ends.kind == Resource::Queue;
@@ -124,7 +145,7 @@ impl Broker {
                 Record::binding(&who.vhost, ends.source, to_queue, ends.destination, &binding);
             pos = record.deleted().log(cx.store);
         }
-        Ok(pos.max(log_gone(cx.store, &who.vhost, &gone)))
+        Ok(pos.max(self.log_gone(cx.store, &who.vhost, &gone)))
     }
 
     /// Write on the destination, read on the source, and neither is the default exchange.

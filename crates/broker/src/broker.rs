@@ -12,13 +12,17 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
 use crate::binding::{Binding, Destination};
+use crate::event::Event;
 use crate::delayed::Delayed;
+use crate::exchange::random::Dice;
+use crate::history::Histories;
 use crate::publish::PublishScratch;
 use crate::queue::args::QueueKind;
 use crate::queue::{Outbox, Queue};
 use crate::queues::Queues;
 use crate::reply_to::Replies;
 use crate::stats::{BrokerStats, Totals};
+use crate::topology::LoggedCounts;
 use crate::user::{Access, AuthError, Permissions, Resource, User, Users, hash_password};
 use crate::vhost::Vhost;
 use crate::{Cx, Map, Millis, QueueId, Sink};
@@ -80,8 +84,16 @@ pub struct Broker {
     pub(crate) outbox: Outbox,
     /// A command is at work on the outbox.
     pub(crate) routing_dead: bool,
+    /// Queues that may keep dead letters for which there was no way yet, and the epoch that those were tried in.
+    pub(crate) graves: BTreeSet<QueueId>,
+    pub(crate) graves_epoch: u64,
+    /// While recovery reads records: counts of messages whose queues are not made yet.
+    pub(crate) logged_counts: LoggedCounts,
     pub(crate) replies: Replies,
     pub(crate) delayed: Delayed,
+    pub(crate) histories: Histories,
+    /// For exchanges that route at random.
+    pub(crate) dice: Dice,
     /// Exclusive queues by the connection that owns them.
     pub(crate) exclusive: Map<u64, BTreeSet<QueueId>>,
     /// Begins anew with every change that can change a route or a permission.
@@ -90,6 +102,8 @@ pub struct Broker {
     pub(crate) scratch: PublishScratch,
     /// Some virtual host is traced.
     pub(crate) tracing: bool,
+    /// What is to be told on the event exchange.
+    pub(crate) events: Vec<Event>,
     random: Random,
 }
 
@@ -127,13 +141,19 @@ impl Broker {
             queues: Queues::default(),
             outbox: Outbox::default(),
             routing_dead: false,
+            graves: BTreeSet::new(),
+            graves_epoch: 1,
+            logged_counts: LoggedCounts::default(),
             replies: Replies::default(),
             delayed: Delayed::default(),
+            histories: Histories::default(),
+            dice: Dice::new(seed),
             exclusive: Map::default(),
             epoch: 1,
             counts: BrokerStats::default(),
             scratch: PublishScratch::default(),
             tracing: false,
+            events: Vec::new(),
             random: Random { seed, count: 0 },
         }
     }
@@ -172,6 +192,7 @@ impl Broker {
 
     /// Does what time brings: messages and queues expire, delayed messages go on.
     pub fn tick<S: Sink>(&mut self, cx: &mut Cx<'_, S>) {
+        self.try_graves();
         for id in self.queues.take_due(cx.now) {
             let outcome = self.with_queue(cx, id, |queue, cx, out| queue.tick(cx, out));
             if outcome.is_some_and(|outcome| outcome.delete) {
@@ -183,6 +204,9 @@ impl Broker {
 
     /// When `tick` is next needed; a time that has passed means at once.
     pub fn deadline(&self) -> Option<Millis> {
+        if self.may_try_graves() {
+            return Some(0);
+        }
         match (self.queues.deadline(), self.delayed.deadline()) {
             (Some(queue), Some(message)) => Some(queue.min(message)),
             (queue, message) => queue.or(message),

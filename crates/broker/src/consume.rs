@@ -2,12 +2,14 @@
 
 use std::rc::Rc;
 
-use amqp::AmqpError;
+use amqp::{AmqpError, ReplyCode};
 use amqp::value::Table;
 
 use crate::broker::{clean, precondition, refused};
-use crate::queue::args::ConsumerArgs;
-use crate::queue::{ConsumerSpec, Got};
+use crate::event::Event;
+use crate::queue::args::{ConsumerArgs, QueueKind};
+use crate::queue::{ConsumerSpec, Got, Return};
+use crate::topology::Record;
 use crate::user::{Access, Resource};
 use crate::{Broker, ConsumerKey, Cx, Handle, QueueId, Session, Sink, reply_to};
 
@@ -63,12 +65,23 @@ impl Broker {
                 let named = Resource::Queue.named(name, &who.vhost);
                 Err(refused(format!("{named} in exclusive use")))
             }
-            _ => Ok(id),
+            _ => {
+                self.tell_consumer(Event::consumer_created, (id, consume.key), &who.user);
+                Ok(id)
+            }
         }
     }
 
-    /// Takes a consumer away; an auto-delete queue goes with its last one. Its unacked deliveries stay as they are.
-    pub fn cancel<S: Sink>(&mut self, cx: &mut Cx<'_, S>, queue: QueueId, key: ConsumerKey) {
+    /// Takes a consumer away; an auto-delete queue goes with its last one. Its unacked deliveries stay as they are. `by` is
+    /// the user who asked for it, or [`crate::broker::INTERNAL_USER`].
+    pub fn cancel<S: Sink>(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        queue: QueueId,
+        key: ConsumerKey,
+        by: &str,
+    ) {
+        self.tell_consumer(Event::consumer_deleted, (queue, key), by);
         let cancelled = self.with_queue(cx, queue, |queue, cx, out| {
             let cancelled = queue.cancel(cx, key, out);
             cancelled.was_last && queue.auto_delete
@@ -91,6 +104,17 @@ impl Broker {
         let name = &*clean(queue);
         self.check(who, Access::Read, Resource::Queue, name)?;
         let id = self.usable_queue(who, name)?;
+        if let Some(queue) = self.queues.get(id)
+            && queue.args.kind == QueueKind::Quorum
+            && queue.args.single_active_consumer
+        {
+            let named = Resource::Queue.named(name, &who.vhost);
+            let text = format!(
+                "cannot obtain access to locked {named}. basic.get operations are not supported by quorum queues with \
+                 single active consumer"
+            );
+            return Err(AmqpError::new(ReplyCode::ResourceLocked, text));
+        }
         Ok(self.with_queue(cx, id, |queue, cx, out| queue.get(cx, no_ack, out)).flatten())
     }
 
@@ -100,11 +124,13 @@ impl Broker {
         self.with_queue(cx, handle.queue, |queue, cx, out| queue.settle(cx, handle, by, out));
     }
 
-    /// Puts messages back where they were, as redelivered: nack, reject, recover, the end of a channel.
+    /// Puts messages back, as redelivered: nack, reject, recover, the end of a channel. A quorum queue counts them, which
+    /// is logged.
     pub fn requeue<S: Sink>(
         &mut self,
         cx: &mut Cx<'_, S>,
         handles: &[(Handle, Option<ConsumerKey>)],
+        how: Return,
     ) {
         // A queue gets its messages all at once: it would deliver the first ones again before the
         // others are back in front of them.
@@ -118,7 +144,11 @@ impl Broker {
         };
         for of_one_queue in handles.chunk_by(|(a, _), (b, _)| a.queue == b.queue) {
             let id = of_one_queue[0].0.queue;
-            self.with_queue(cx, id, |queue, cx, out| queue.requeue(cx, of_one_queue, out));
+            self.with_queue(cx, id, |queue, cx, out| queue.requeue(cx, of_one_queue, how, out));
+            if let Some(queue) = self.queues.get(id).filter(|queue| queue.persists_all()) {
+                let handles = of_one_queue.iter().map(|(handle, _)| *handle);
+                Record::returned(queue, handles).iter().for_each(|record| drop(record.log(cx.store)));
+            }
         }
     }
 

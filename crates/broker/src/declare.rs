@@ -8,8 +8,9 @@ use amqp::value::{Table, Value};
 use amqp::{AmqpError, ReplyCode};
 use store::{Pos, Store};
 
-use crate::broker::{clean, not_found, precondition, refused};
-use crate::exchange::{ALTERNATE_EXCHANGE, Exchange, ExchangeSpec, Kind, delayed};
+use crate::broker::{INTERNAL_USER, clean, not_found, precondition, refused};
+use crate::event::Event;
+use crate::exchange::{ALTERNATE_EXCHANGE, Exchange, ExchangeSpec, Kind};
 use crate::queue::args::{self, ArgError, QueueArgs, QueueKind};
 use crate::queue::{Queue, QueueSpec};
 use crate::topology::Record;
@@ -91,9 +92,7 @@ impl Broker {
         }
         refuse_reserved("exchange", name)?;
         self.check_alternate(who, name, declare.arguments)?;
-        if kind == Kind::Delayed {
-            delayed::inner(declare.arguments).map_err(precondition)?;
-        }
+        kind.check_arguments(declare.arguments).map_err(precondition)?;
         let spec = ExchangeSpec {
             name: name.into(),
             kind,
@@ -103,9 +102,11 @@ impl Broker {
             arguments: declare.arguments.clone(),
         };
         let record = spec.durable.then(|| Record::exchange(&who.vhost, &spec));
+        self.emit(|_| Event::exchange_created(&spec, &who.vhost, &who.user));
         let id = self.vhost_mut(who)?.add_exchange(spec);
         self.changed();
         let pos = record.map_or(0, |record| record.log(cx.store));
+        self.open_history(&who.vhost, id);
         Ok(pos.max(self.open_room(cx.store, &who.vhost, id)))
     }
 
@@ -131,6 +132,7 @@ impl Broker {
         }
         let gone = vhost.remove_exchange(id);
         self.changed();
+        self.tell_gone(&who.vhost, &gone, None, &who.user);
         Ok(self.log_gone(cx.store, &who.vhost, &gone))
     }
 
@@ -190,6 +192,7 @@ impl Broker {
             }
             return Ok(self.declared(id, 0));
         }
+        self.vhost(who)?.check_queue_limit(&name)?;
         self.check_dead_letter_exchange(who, &name, declare.arguments)?;
         let args = QueueArgs::parse(&augmented)
             .map_err(|error| precondition(error.text(&name, &who.vhost)))?;
@@ -207,6 +210,7 @@ impl Broker {
             now: cx.now,
         };
         let (id, pos) = self.add_queue(cx.store, spec);
+        self.tell_queue(id, &who.user);
         Ok(self.declared(id, pos))
     }
 
@@ -233,7 +237,7 @@ impl Broker {
         if if_unused && queue.consumers() > 0 {
             return Err(precondition(format!("{} in use", named())));
         }
-        let (ready, pos) = self.remove_queue(cx, id);
+        let (ready, pos) = self.remove_queue_by(cx, id, &who.user);
         Ok((saturated(ready), pos))
     }
 
@@ -261,9 +265,11 @@ impl Broker {
 
     /// Makes a queue under a name that is free.
     pub(crate) fn add_queue(&mut self, store: &mut Store, spec: QueueSpec) -> (QueueId, Pos) {
+        let now = spec.now;
         let mut queue = Queue::new(spec, store);
         let id = queue.id;
         if let Some(vhost) = self.vhosts.get_mut(&queue.vhost) {
+            vhost.policies.govern_queue(&mut queue, now);
             queue.traced = vhost.tracing;
             vhost.queue_names.insert(queue.name.clone(), id);
         }
@@ -277,15 +283,27 @@ impl Broker {
         (id, pos)
     }
 
-    /// Deletes a queue with its bindings and messages; its consumers are told. Answers how many messages waited.
+    /// The same as [`Broker::remove_queue_by`], by the broker itself.
     pub(crate) fn remove_queue<S: Sink>(&mut self, cx: &mut Cx<'_, S>, id: QueueId) -> (u64, Pos) {
+        self.remove_queue_by(cx, id, INTERNAL_USER)
+    }
+
+    /// Deletes a queue with its bindings and messages; its consumers are told. Answers how many messages waited.
+    pub(crate) fn remove_queue_by<S: Sink>(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        id: QueueId,
+        by: &str,
+    ) -> (u64, Pos) {
         let Some(mut queue) = self.queues.remove(id) else { return (0, 0) };
+        self.tell_consumers_gone(&queue, by);
         let mut pos = 0;
         if queue.durable {
             pos = Record::queue_deleted(&queue.vhost, &queue.name).log(cx.store);
         }
         if let Some(vhost) = self.vhosts.get_mut(&queue.vhost) {
             let gone = vhost.remove_queue(&queue.name);
+            self.tell_gone(&queue.vhost, &gone, Some(&queue.name), INTERNAL_USER);
             pos = pos.max(self.log_gone(cx.store, &queue.vhost, &gone));
         }
         if let Some(conn) = queue.exclusive
@@ -296,6 +314,7 @@ impl Broker {
                 self.exclusive.remove(&conn);
             }
         }
+        self.emit(|_| Event::queue_deleted(&queue, by));
         let ready = queue.delete(cx);
         self.counts.add_queue(&queue.stats);
         self.counts.queues_deleted += 1;
@@ -371,6 +390,7 @@ impl Broker {
     /// Logs that durable exchanges are gone; what waited in delayed ones goes with them.
     pub(crate) fn log_gone(&mut self, store: &mut Store, vhost: &Rc<str>, gone: &Gone) -> Pos {
         gone.rooms.iter().for_each(|room| self.close_room(store, *room));
+        gone.histories.iter().for_each(|history| self.histories.close(*history));
         let durable = gone.exchanges.iter().filter(|spec| spec.durable);
         let logged = durable.map(|spec| Record::exchange_deleted(vhost, &spec.name).log(store));
         logged.max().unwrap_or(0)

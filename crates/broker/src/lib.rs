@@ -13,8 +13,12 @@ pub mod consume;
 pub mod dead_letter;
 pub mod declare;
 pub mod delayed;
+pub mod event;
 pub mod exchange;
+pub mod history;
+pub mod expression;
 pub mod message;
+pub mod policy;
 pub mod publish;
 pub mod queue;
 mod queues;
@@ -22,6 +26,7 @@ pub mod reply_to;
 pub mod route;
 pub mod stats;
 pub mod topology;
+pub mod trace;
 pub mod user;
 pub mod vhost;
 
@@ -33,6 +38,7 @@ pub use admin::AdminError;
 pub use broker::{Broker, Session, Settings};
 pub use consume::Consume;
 pub use declare::{ExchangeDeclare, QueueDeclare, QueueDeclared};
+pub use event::Event;
 pub use message::Message;
 pub use publish::{Publish, Published};
 pub use route::RouteCache;
@@ -84,6 +90,10 @@ pub trait Sink {
     fn deliver(&mut self, to: ConsumerKey, delivery: Delivery<'_>);
     /// The consumer lost its queue: `basic.cancel` if the client can take it.
     fn cancelled(&mut self, to: ConsumerKey);
+    /// The name of the connection whose command this is, for traces; empty when nobody's.
+    fn speaker(&self) -> std::rc::Rc<str> {
+        "".into()
+    }
 }
 
 /// One message on its way to a consumer.
@@ -94,6 +104,8 @@ pub struct Delivery<'a> {
     pub no_ack: bool,
     /// Whether it was delivered before.
     pub redelivered: bool,
+    /// The virtual host and queue it comes from, when the delivery is to be copied: see [`trace`].
+    pub traced: Option<(&'a std::rc::Rc<str>, &'a std::rc::Rc<str>)>,
     /// What to write.
     pub message: &'a Message<'a>,
 }

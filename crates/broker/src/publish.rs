@@ -7,13 +7,14 @@
 use amqp::content::{Properties, PropertiesBuf, PropertyScan};
 use amqp::value::{RawTable, Table, Value};
 use amqp::{AmqpError, ReplyCode};
-use store::{LaneId, Pos, Seq, Slice};
+use store::{LaneId, Pos, Seq, Slice, Store};
 
 use crate::binding::ExchangeId;
 use crate::broker::{not_found, precondition, refused};
 use crate::delayed::RoomId;
+use crate::history::HistoryId;
 use crate::queue::args::MILLIS_MAX;
-use crate::queue::{Admission, DeadLetter, Reason};
+use crate::queue::{Admission, DeadLetter, Queue, Reason};
 use crate::reply_to;
 use crate::route::{Headers, RouteCache};
 use crate::topology::Record;
@@ -127,7 +128,7 @@ impl Broker {
             return Ok(Published { routed: true, ..Published::default() });
         }
         let mut queues = std::mem::take(&mut self.scratch.queues);
-        let headers = Headers::new(scan.headers);
+        let headers = Headers::new(properties, scan.headers);
         if self.find_queues(&who.vhost, exchange, &[routing_key], &headers, &mut queues) {
             cache.insert(self.epoch, exchange, routing_key, &queues);
         }
@@ -187,7 +188,7 @@ impl Broker {
             return Ok(Published { routed: true, ..Published::default() });
         }
         let mut queues = Vec::new();
-        let headers = Headers::new(message.properties.headers());
+        let headers = Headers::of(message.properties);
         let exchange = message.exchange;
         self.find_queues(&who.vhost, exchange, &keys, &headers, &mut queues);
         if self.tracing {
@@ -211,7 +212,7 @@ impl Broker {
         let Some(vhost) = self.vhosts.get_mut(vhost) else { return false };
         let Ok(name) = str::from_utf8(exchange) else { return false };
         let Some(id) = vhost.exchange_id(name) else { return false };
-        vhost.route(id, keys, headers, queues)
+        vhost.route(id, keys, headers, &mut self.dice, queues)
     }
 
     /// The same from an exchange by its id, which may be gone.
@@ -225,7 +226,7 @@ impl Broker {
     ) {
         queues.clear();
         if let Some(vhost) = self.vhosts.get_mut(vhost) {
-            vhost.route(exchange, keys, headers, queues);
+            vhost.route(exchange, keys, headers, &mut self.dice, queues);
         }
     }
 
@@ -255,6 +256,7 @@ impl Broker {
     ) -> Published {
         let mut published = Published { routed: true, ..Published::default() };
         let Some(queue) = self.queues.get_mut(id) else { return self.place_elsewhere(cx, id, message) };
+        let persistent = message.persistent || queue.persists_all();
         match queue.admit(cx, message) {
             Admission::Direct => {}
             Admission::Refuse { dead_letter } => {
@@ -267,8 +269,7 @@ impl Broker {
                 };
                 let (head, mut seqs) = (message.head(), [0]);
                 let (parts, bytes) = (message.parts(&head), message.body.len() as u32);
-                published.pos =
-                    cx.store.append(&[lane], message.persistent, bytes, &parts, &mut seqs);
+                published.pos = cx.store.append(&[lane], persistent, bytes, &parts, &mut seqs);
                 if let Some(queue) = self.queues.get_mut(id) {
                     queue.enqueue(cx, level, seqs[0], message, &mut self.outbox);
                     self.queues.note(id);
@@ -278,7 +279,7 @@ impl Broker {
         published
     }
 
-    /// What a route leads to beside queues: a room where the message waits, or a queue that is gone.
+    /// What a route leads to beside queues: a room where the message waits, a history, or a queue that is gone.
     #[cold]
     fn place_elsewhere<S: Sink>(
         &mut self,
@@ -286,10 +287,13 @@ impl Broker {
         target: QueueId,
         message: &Message<'_>,
     ) -> Published {
-        match RoomId::of(target) {
-            Some(room) => self.hold(cx.store, room, message, cx.now),
-            None => Published::default(),
+        if let Some(room) = RoomId::of(target) {
+            return self.hold(cx.store, room, message, cx.now);
         }
+        if let Some(history) = HistoryId::of(target) {
+            self.histories.remember(history, message);
+        }
+        Published::default()
     }
 
     fn place_in_many<S: Sink>(
@@ -325,9 +329,7 @@ impl Broker {
         }
         if !lanes.is_empty() {
             seqs.resize(lanes.len(), 0);
-            let head = message.head();
-            let (parts, bytes) = (message.parts(&head), message.body.len() as u32);
-            let pos = cx.store.append(&lanes, message.persistent, bytes, &parts, &mut seqs);
+            let pos = self.append(cx.store, message, &stored, &lanes, &mut seqs);
             published.pos = published.pos.max(pos);
         }
         for (&(id, level), &seq) in stored.iter().zip(&seqs) {
@@ -341,6 +343,33 @@ impl Broker {
         seqs.clear();
         self.scratch = PublishScratch { stored, lanes, seqs, queues: spare };
         published
+    }
+
+    /// Stores one record for all queues; a transient message is a record of its own for those that persist all.
+    fn append(
+        &mut self,
+        store: &mut Store,
+        message: &Message<'_>,
+        stored: &[(QueueId, u8)],
+        lanes: &[LaneId],
+        seqs: &mut [Seq],
+    ) -> Pos {
+        let head = message.head();
+        let (parts, bytes) = (message.parts(&head), message.body.len() as u32);
+        let persists = |id| self.queues.get(id).is_some_and(Queue::persists_all);
+        if message.persistent || !stored.iter().any(|(id, _)| persists(*id)) {
+            return store.append(lanes, message.persistent, bytes, &parts, seqs);
+        }
+        let mut pos = 0;
+        for persistent in [false, true] {
+            let chosen = stored.iter().enumerate().filter(|(_, (id, _))| persists(*id) == persistent);
+            let chosen: Vec<usize> = chosen.map(|(at, _)| at).collect();
+            let own: Vec<LaneId> = chosen.iter().map(|&at| lanes[at]).collect();
+            let mut given = vec![0; own.len()];
+            pos = pos.max(store.append(&own, persistent, bytes, &parts, &mut given));
+            chosen.iter().zip(given).for_each(|(&at, seq)| seqs[at] = seq);
+        }
+        pos
     }
 
     /// The lane of a priority. A queue gets the lane of a level with the first message of that level; a durable one's

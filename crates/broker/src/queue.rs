@@ -18,11 +18,15 @@
 //! after every command either nothing waits or no consumer can take, unless [`Queue::deadline`] says "at once".
 
 pub mod args;
+mod configure;
 mod consumer;
 mod deliver;
 mod expiry;
+mod graves;
 mod limit;
+mod quorum;
 mod ready;
+mod returns;
 mod settle;
 
 #[cfg(test)]
@@ -39,10 +43,13 @@ use crate::{ConsumerKey, Cx, Handle, Millis, QueueId, Sink};
 use args::{Overflow, QueueArgs};
 use consumer::Consumers;
 use expiry::{Due, Expiry};
+use quorum::Quorum;
 use ready::Ready;
 
 pub use consumer::{Cancelled, CheckoutError, Consumer, ConsumerSpec};
 pub use deliver::Got;
+pub(crate) use graves::is_grave;
+pub use returns::{Counts, Return};
 pub use settle::{DeadLetter, Outbox, Reason};
 
 /// Messages that one command may expire, drop or find unreadable. What is left is due at once, so that a million
@@ -102,6 +109,8 @@ pub struct QueueStats {
     pub dropped: u64,
     /// Turned away by a length limit.
     pub refused: u64,
+    /// Came back more often than `x-delivery-limit` allows.
+    pub delivery_limited: u64,
     /// Could not be read back: never delivered, kept in the store.
     pub corrupt: u64,
 }
@@ -144,7 +153,13 @@ pub struct Queue {
     /// The name was made by the broker.
     pub server_named: bool,
     /// What the arguments mean.
+    pub declared: QueueArgs,
+    /// What it obeys: what it was declared with, and its policies. See [`Queue::configure`].
     pub args: QueueArgs,
+    /// The name of its policy.
+    pub policy: Option<Rc<str>>,
+    /// The name of its operator policy.
+    pub operator_policy: Option<Rc<str>>,
     /// The arguments as declared.
     pub arguments: Table,
     /// Counters for metrics.
@@ -152,6 +167,8 @@ pub struct Queue {
     /// Its deliveries are copied to `amq.rabbitmq.trace`.
     pub(crate) traced: bool,
     ready: Ready,
+    /// What only a quorum queue has.
+    quorum: Option<Box<Quorum>>,
     /// None as long as nobody consumes: most of a hundred thousand queues have no consumer.
     consumers: Option<Box<Consumers>>,
     expiry: Expiry,
@@ -165,8 +182,9 @@ pub struct Queue {
 impl Queue {
     /// A new, empty queue with one lane.
     pub fn new(spec: QueueSpec, store: &mut Store) -> Queue {
-        let ready = Ready::new(store.create_lane(spec.durable));
-        Queue::with(spec, ready, false)
+        let ready = Ready::new(spec.args.default_priority, store.create_lane(spec.durable));
+        let quorum = Quorum::of(spec.args.kind);
+        Queue::with(spec, ready, quorum, false)
     }
 
     /// A queue after a restart: `lanes` are its levels and what the store found of them. Every live message waits;
@@ -176,15 +194,26 @@ impl Queue {
         lanes: impl IntoIterator<Item = (u8, &'a RecoveredLane)>,
         store: &mut Store,
     ) -> Queue {
+        let mut quorum = Quorum::of(spec.args.kind);
+        let lanes = lanes.into_iter().filter_map(|(level, lane)| match &mut quorum {
+            None => Some((level, lane)),
+            Some(quorum) => quorum.graves.recover(level, lane),
+        });
         let mut ready = Ready::recover(lanes, store);
-        if ready.lane_id(0).is_none() {
-            ready.add(0, store.create_lane(spec.durable));
+        let level = spec.args.default_priority;
+        if ready.lane_id(level).is_none() {
+            ready.add(level, store.create_lane(spec.durable));
         }
         let occupied = ready.count() > 0;
-        Queue::with(spec, ready, occupied)
+        Queue::with(spec, ready, quorum, occupied)
     }
 
-    fn with(spec: QueueSpec, ready: Ready, occupied: bool) -> Queue {
+    fn with(
+        spec: QueueSpec,
+        ready: Ready,
+        quorum: Option<Box<Quorum>>,
+        occupied: bool,
+    ) -> Queue {
         Queue {
             id: spec.id,
             name: spec.name,
@@ -193,11 +222,15 @@ impl Queue {
             exclusive: spec.exclusive,
             auto_delete: spec.auto_delete,
             server_named: spec.server_named,
+            declared: spec.args.clone(),
             args: spec.args,
+            policy: None,
+            operator_policy: None,
             arguments: spec.arguments,
             stats: QueueStats::default(),
             traced: false,
             ready,
+            quorum,
             consumers: None,
             expiry: Expiry {
                 due: if occupied { Due::Unknown } else { Due::Never },
@@ -234,9 +267,10 @@ impl Queue {
         priority.unwrap_or(self.args.default_priority).min(self.args.max_priority)
     }
 
-    /// Every level with its lane, highest first.
+    /// Every level with its lane, highest first; then those of dead letters that are kept.
     pub fn lanes(&self) -> impl Iterator<Item = (u8, LaneId)> + '_ {
-        self.ready.lanes().iter().map(|lane| (lane.level, lane.id))
+        let graves = self.quorum.iter().flat_map(|quorum| quorum.graves.lanes());
+        self.ready.lanes().iter().map(|lane| (lane.level, lane.id)).chain(graves)
     }
 
     /// Messages that wait.
@@ -296,10 +330,14 @@ impl Queue {
             Due::At(time) => Some(time),
             Due::Unknown => Some(0),
         };
-        match (head, self.queue_expires_at()) {
-            (Some(head), Some(queue)) => Some(head.min(queue)),
-            (head, queue) => head.or(queue),
-        }
+        let quorum = self.quorum.as_ref().and_then(|quorum| quorum.deadline());
+        [head, self.queue_expires_at(), quorum].into_iter().flatten().min()
+    }
+
+    /// Whether everything in it has to be on disk, whatever a message says of itself.
+    #[inline]
+    pub fn persists_all(&self) -> bool {
+        self.quorum.is_some()
     }
 
     /// Before a clean stop: tells the store up to where messages were delivered.
@@ -313,7 +351,7 @@ impl Queue {
     /// Before a message is stored: whether it may come in, and whether it has to be stored at all.
     #[inline]
     pub fn admit<S: Sink>(&mut self, cx: &mut Cx<'_, S>, m: &Message<'_>) -> Admission {
-        if self.args.overflow != Overflow::DropHead && self.would_overflow(cx.store, m) {
+        if self.refuses(cx.store, m) {
             self.stats.refused += 1;
             let dead_letter = self.args.overflow == Overflow::RejectPublishDlx
                 && self.args.dead_letter_exchange.is_some();
@@ -373,10 +411,12 @@ impl Queue {
             return TickResult { delete: true };
         }
         self.unfinished = false;
+        self.retry_due(cx.now);
         let mut budget = BATCH;
         self.drop_excess(cx, out, &mut budget);
         self.pump_within(cx, out, &mut budget);
         self.settle_due(cx, out, &mut budget);
+        self.dig(cx, out);
         TickResult { delete: false }
     }
 }

@@ -1,24 +1,33 @@
 //! A virtual host: a name space of exchanges and queues with the bindings between them.
 
+pub mod meta;
+
 use std::rc::Rc;
 
 use amqp::value::Table;
 use slab::Slab;
 
 use crate::binding::{Binding, BindingId, Bindings, Destination, ExchangeId};
+use crate::delayed::RoomId;
+use crate::event::{EVENT_EXCHANGE, EVENT_VHOST};
 use crate::exchange::default::QueueNames;
 use crate::exchange::{Exchange, ExchangeSpec, Kind};
+use crate::history::HistoryId;
 use crate::route::RouteScratch;
+use crate::trace::TRACE_EXCHANGE;
+use crate::policy::Policies;
 use crate::{Map, QueueId};
 
-/// The exchanges that every virtual host has; nobody can delete or remake them.
+use meta::{VhostLimits, VhostMeta};
+
+/// The exchanges that every virtual host has; nobody can delete or remake them. `/` has that of the events as well.
 pub const PREDECLARED: [(&str, Kind); 7] = [
     ("", Kind::Direct),
     ("amq.direct", Kind::Direct),
     ("amq.fanout", Kind::Fanout),
     ("amq.headers", Kind::Headers),
     ("amq.match", Kind::Headers),
-    ("amq.rabbitmq.trace", Kind::Topic),
+    (TRACE_EXCHANGE, Kind::Topic),
     ("amq.topic", Kind::Topic),
 ];
 
@@ -26,6 +35,13 @@ pub const PREDECLARED: [(&str, Kind); 7] = [
 pub struct Vhost {
     /// Its name.
     pub name: Rc<str>,
+    /// Its messages are copied to `amq.rabbitmq.trace`.
+    pub tracing: bool,
+    /// What is said of it.
+    pub meta: VhostMeta,
+    /// How much there may be in it.
+    pub limits: VhostLimits,
+    pub(crate) policies: Policies,
     pub(crate) exchanges: Slab<Exchange>,
     pub(crate) exchange_names: Map<Rc<str>, ExchangeId>,
     pub(crate) queue_names: QueueNames,
@@ -38,6 +54,20 @@ pub struct Vhost {
 pub(crate) struct Gone {
     /// Names of the exchanges, auto-delete ones included.
     pub(crate) exchanges: Vec<ExchangeSpec>,
+    /// Bindings.
+    pub(crate) bindings: Vec<GoneBinding>,
+    /// Where messages waited in them.
+    pub(crate) rooms: Vec<RoomId>,
+    /// What they remembered.
+    pub(crate) histories: Vec<HistoryId>,
+}
+
+/// A binding that is gone, by the names that its ends had.
+pub(crate) struct GoneBinding {
+    pub(crate) source: Rc<str>,
+    /// None when a queue was its destination.
+    pub(crate) exchange: Option<Rc<str>>,
+    pub(crate) binding: Binding,
 }
 
 impl Vhost {
@@ -45,28 +75,33 @@ impl Vhost {
     pub fn new(name: Rc<str>) -> Vhost {
         let mut vhost = Vhost {
             name,
+            tracing: false,
+            meta: VhostMeta::default(),
+            limits: VhostLimits::default(),
+            policies: Policies::default(),
             exchanges: Slab::new(),
             exchange_names: Map::default(),
             queue_names: Map::default(),
             bindings: Bindings::default(),
             scratch: RouteScratch::default(),
         };
-        for (name, kind) in PREDECLARED {
+        let events = (&*vhost.name == EVENT_VHOST).then_some((EVENT_EXCHANGE, Kind::Topic));
+        for (name, kind) in PREDECLARED.into_iter().chain(events) {
             vhost.add_exchange(ExchangeSpec {
                 name: name.into(),
                 kind,
                 durable: true,
                 auto_delete: false,
-                internal: name == "amq.rabbitmq.trace",
+                internal: matches!(name, TRACE_EXCHANGE | EVENT_EXCHANGE),
                 arguments: Table::new(),
             });
         }
         vhost
     }
 
-    /// Whether every virtual host has an exchange of this name from the start.
+    /// Whether a virtual host has an exchange of this name from the start.
     pub fn is_predeclared(name: &str) -> bool {
-        PREDECLARED.iter().any(|(predeclared, _)| *predeclared == name)
+        name == EVENT_EXCHANGE || PREDECLARED.iter().any(|(predeclared, _)| *predeclared == name)
     }
 
     /// The exchange with this name.
@@ -83,6 +118,15 @@ impl Vhost {
     /// All bindings but the implied ones of the default exchange.
     pub fn bindings(&self) -> impl Iterator<Item = &Binding> {
         self.bindings.iter().map(|(_, binding)| binding)
+    }
+
+    /// The same, those of one source from the oldest to the newest: some types go by that.
+    pub(crate) fn bindings_in_order(&self) -> impl Iterator<Item = &Binding> {
+        self.exchanges.iter().flat_map(|(id, _)| {
+            let mut newest_first: Vec<_> = self.bindings.from(ExchangeId(id as u32)).collect();
+            newest_first.reverse();
+            newest_first.into_iter().map(|(_, binding)| binding)
+        })
     }
 
     /// The queue with this name.
@@ -110,24 +154,37 @@ impl Vhost {
         self.exchange_names.get(name).copied()
     }
 
-    pub(crate) fn exchange_by_id(&self, id: ExchangeId) -> Option<&Exchange> {
+    /// One exchange.
+    pub fn exchange_by_id(&self, id: ExchangeId) -> Option<&Exchange> {
         self.exchanges.get(id.0 as usize)
+    }
+
+    pub(crate) fn exchanges_mut(&mut self) -> impl Iterator<Item = &mut Exchange> {
+        self.exchanges.iter_mut().map(|(_, exchange)| exchange)
+    }
+
+    pub(crate) fn exchange_mut(&mut self, id: ExchangeId) -> Option<&mut Exchange> {
+        self.exchanges.get_mut(id.0 as usize)
     }
 
     /// Adds an exchange under a name that is free.
     pub(crate) fn add_exchange(&mut self, spec: ExchangeSpec) -> ExchangeId {
         let name = spec.name.clone();
-        let id = ExchangeId(self.exchanges.insert(Exchange::new(spec)) as u32);
+        let mut exchange = Exchange::new(spec);
+        if !self.policies.is_empty() {
+            self.policies.govern_exchange(&mut exchange);
+        }
+        let id = ExchangeId(self.exchanges.insert(exchange) as u32);
         self.exchange_names.insert(name, id);
         id
     }
 
-    /// Adds a binding that is not there yet; answers whether that was so.
-    pub(crate) fn bind(&mut self, binding: Binding) -> bool {
+    /// Adds a binding that is not there yet; answers whether that was so. `name` is that of the destination.
+    pub(crate) fn bind(&mut self, binding: Binding, name: &str) -> bool {
         let Some(id) = self.bindings.insert(binding) else { return false };
         let Some(binding) = self.bindings.get(id) else { return false };
         if let Some(source) = self.exchanges.get_mut(binding.source.0 as usize) {
-            source.bind(id, binding);
+            source.bind(id, binding, name);
         }
         true
     }
@@ -153,7 +210,7 @@ impl Vhost {
             let mut emptied = Vec::new();
             let ids: Vec<_> = self.bindings.to(Destination::Queue(id)).map(|(id, _)| id).collect();
             for id in ids {
-                self.remove_binding_only(id, &mut emptied);
+                self.remove_binding_only(id, &mut emptied, &mut gone);
             }
             self.remove_exchanges(emptied, &mut gone);
         }
@@ -161,31 +218,51 @@ impl Vhost {
     }
 
     fn remove_binding(&mut self, id: BindingId, emptied: &mut Vec<ExchangeId>, gone: &mut Gone) {
-        self.remove_binding_only(id, emptied);
+        self.remove_binding_only(id, emptied, gone);
         self.remove_exchanges(std::mem::take(emptied), gone);
     }
 
     /// Removes a binding; notes its source when that is to go as well.
-    fn remove_binding_only(&mut self, id: BindingId, emptied: &mut Vec<ExchangeId>) {
+    fn remove_binding_only(
+        &mut self,
+        id: BindingId,
+        emptied: &mut Vec<ExchangeId>,
+        gone: &mut Gone,
+    ) {
         let Some(binding) = self.bindings.remove(id) else { return };
         let Some(source) = self.exchanges.get_mut(binding.source.0 as usize) else { return };
         source.unbind(id, &binding);
         if source.spec.auto_delete && !self.bindings.any_from(binding.source) {
             emptied.push(binding.source);
         }
+        gone.bindings.extend(self.named(binding));
+    }
+
+    fn named(&self, binding: Binding) -> Option<GoneBinding> {
+        let name = |id| self.exchange_by_id(id).map(|exchange| exchange.spec.name.clone());
+        let exchange = match binding.destination {
+            Destination::Exchange(id) => name(id),
+            Destination::Queue(_) => None,
+        };
+        Some(GoneBinding { source: name(binding.source)?, exchange, binding })
     }
 
     /// Removes exchanges and, as their bindings go, the auto-delete exchanges that lose their last one.
     fn remove_exchanges(&mut self, mut doomed: Vec<ExchangeId>, gone: &mut Gone) {
         while let Some(id) = doomed.pop() {
             let outgoing: Vec<_> = self.bindings.from(id).map(|(id, _)| id).collect();
-            outgoing.into_iter().for_each(|id| drop(self.bindings.remove(id)));
+            for id in outgoing {
+                let removed = self.bindings.remove(id);
+                gone.bindings.extend(removed.and_then(|binding| self.named(binding)));
+            }
             let incoming = self.bindings.to(Destination::Exchange(id)).map(|(id, _)| id);
             for id in incoming.collect::<Vec<_>>() {
-                self.remove_binding_only(id, &mut doomed);
+                self.remove_binding_only(id, &mut doomed, gone);
             }
             if let Some(exchange) = self.exchanges.try_remove(id.0 as usize) {
                 self.exchange_names.remove(&exchange.spec.name);
+                gone.rooms.extend(exchange.room);
+                gone.histories.extend(exchange.history);
                 gone.exchanges.push(exchange.spec);
             }
         }

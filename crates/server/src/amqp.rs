@@ -4,6 +4,7 @@ pub(crate) mod channel;
 pub(crate) mod close;
 pub(crate) mod connection;
 pub(crate) mod connections;
+pub(crate) mod facts;
 pub(crate) mod handshake;
 pub(crate) mod listener;
 pub(crate) mod output;

@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use amqp::error::{AmqpError, ReplyCode};
 use amqp::frame;
 use amqp::method::{ConnectionBlocked, ConnectionUnblocked, Method};
-use broker::{Broker, ConsumerKey, Cx, Millis, Session};
+use broker::{Broker, ConsumerKey, Cx, Event, Millis, Session};
 use service::metrics::{Histogram, MESSAGE_SIZE_BOUNDS};
 use store::{Pos, Store};
 use tokio::sync::Notify;
@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use crate::alarm::Alarms;
 use crate::amqp::channel::Channel;
 use crate::amqp::channel::acks::Settled;
-use crate::amqp::connections::{Connections, Flow, Handled, Park, Phase};
+use crate::amqp::connections::{Connection, Connections, Flow, Handled, Park, Phase};
 use crate::settings::Settings;
 
 /// One read takes at most this much: 256 KiB, shared by all connections of the shard.
@@ -37,6 +37,8 @@ pub(crate) struct Wakers {
     pub(crate) commit: Notify,
     /// The broker's next deadline is earlier than the timer's.
     pub(crate) timer: Notify,
+    /// More is durable than before; nobody waits as a rule.
+    pub(crate) synced: Notify,
 }
 
 /// The state of one shard.
@@ -65,6 +67,8 @@ pub(crate) struct Shard {
     /// When the timer task will look at the broker next.
     pub(crate) timer_at: Option<Millis>,
     pub(crate) draining: bool,
+    /// What is listened on: protocols and addresses.
+    pub(crate) listeners: Vec<(&'static str, std::net::SocketAddr)>,
 }
 
 /// Unix time in milliseconds.
@@ -95,6 +99,7 @@ impl Shard {
             commit_is_due: false,
             timer_at: None,
             draining: false,
+            listeners: Vec::new(),
         }
     }
 
@@ -116,6 +121,12 @@ impl Shard {
     /// Who is asking; none before `connection.open`.
     pub(crate) fn session(&self, conn: usize) -> Option<Session> {
         self.connections.table[conn].session.clone()
+    }
+
+    /// Who uses a connection; nobody before `connection.open`.
+    pub(crate) fn user(&self, conn: usize) -> Rc<str> {
+        let session = self.connections.table[conn].session.as_ref();
+        session.map_or_else(Rc::default, |session| Rc::clone(&session.user))
     }
 
     pub(crate) fn consumer_key(&self, at: At, index: u32) -> ConsumerKey {
@@ -213,6 +224,7 @@ impl Shard {
 
     /// The log is told at the end of the turn, once for all that happened in it.
     pub(crate) fn wake_committer(&mut self) {
+        self.publish_own();
         if !self.commit_is_due {
             self.commit_is_due = true;
             self.wakers.commit.notify_one();
@@ -225,6 +237,27 @@ impl Shard {
         if earlier {
             self.wakers.timer.notify_one();
         }
+    }
+
+    /// Publishes what the broker itself has to say of this turn: copies of deliveries, and events.
+    fn publish_own(&mut self) {
+        self.connections.speaking = None;
+        if !self.connections.traced.is_empty() {
+            for delivery in std::mem::take(&mut self.connections.traced) {
+                let (broker, mut cx) = self.parts();
+                broker.trace_delivery(&mut cx, &delivery);
+            }
+        }
+        if self.broker.has_events() {
+            let (broker, mut cx) = self.parts();
+            broker.publish_events(&mut cx);
+        }
+    }
+
+    /// Takes an event about a connection, if somebody listens.
+    pub(crate) fn tell(&mut self, conn: usize, event: impl FnOnce(&Connection, &str) -> Event) {
+        let Some(connection) = self.connections.table.get(conn) else { return };
+        self.broker.emit(|broker| event(connection, &broker.settings.node));
     }
 
     /// The end of a turn.
@@ -249,6 +282,7 @@ impl Shard {
         }
         if advanced {
             self.store.submit();
+            self.wakers.synced.notify_waiters();
         }
     }
 
@@ -332,10 +366,20 @@ impl Shard {
         self.check_alarms();
     }
 
-    fn check_alarms(&mut self) {
+    pub(crate) fn check_alarms(&mut self) {
         let full = self.store.health().full;
         let was_on = self.alarms.is_on();
+        let was = [self.alarms.memory, self.alarms.disk];
         self.alarms.check(full);
+        let is = [self.alarms.memory, self.alarms.disk];
+        for (source, (was, is)) in ["memory", "disk"].into_iter().zip(was.into_iter().zip(is)) {
+            if was != is {
+                let name = if is { "alarm.set" } else { "alarm.cleared" };
+                self.broker.emit(|broker| {
+                    Event::new(name).with("node", &*broker.settings.node).with("source", source)
+                });
+            }
+        }
         if was_on && !self.alarms.is_on() {
             let blocked: Vec<usize> = self.connections.table.iter().map(|(conn, _)| conn).collect();
             for conn in blocked {
@@ -349,7 +393,7 @@ impl Shard {
                 self.unpark(conn, |park| *park == Park::Blocked);
             }
         }
-        if full {
+        if full || self.broker.has_events() {
             self.wake_committer();
         }
     }

@@ -1,5 +1,7 @@
 //! How messages leave: to consumers whose turn it is, to `basic.get`, or past both because they expired.
 
+use std::rc::Rc;
+
 use store::{Slice, Store};
 
 use crate::message::Message;
@@ -20,15 +22,17 @@ pub struct Got {
     pub slice: Slice,
     /// Messages that still wait.
     pub remaining: u64,
+    /// The virtual host and the queue, when the delivery is to be copied: see [`crate::trace`].
+    pub traced: Option<(Rc<str>, Rc<str>)>,
 }
 
 /// Messages go out.
 impl Queue {
     /// Admits a consumer. Nothing is delivered before `pump`, so that consume-ok can be written first.
     pub fn checkout(&mut self, spec: ConsumerSpec, now: Millis) -> Result<(), CheckoutError> {
-        let single_active = self.args.single_active_consumer;
+        let (single_active, quorum) = (self.args.single_active_consumer, self.quorum.is_some());
         let consumers =
-            self.consumers.get_or_insert_with(|| Box::new(Consumers::new(single_active)));
+            self.consumers.get_or_insert_with(|| Box::new(Consumers::new(single_active, quorum)));
         consumers.add(spec)?;
         self.expiry.used = now;
         Ok(())
@@ -84,6 +88,10 @@ impl Queue {
             };
             self.take(&head);
             let handle = self.handle(&head, m.body.len() as u32);
+            if head.redelivered && self.quorum.is_some() {
+                self.hand_over_again(cx, to, handle, &m);
+                continue;
+            }
             self.hand_over(cx, to, handle, head.redelivered, &m);
         }
     }
@@ -109,9 +117,11 @@ impl Queue {
         };
         self.take(&head);
         let handle = self.handle(&head, bytes);
+        let slice = if head.redelivered { self.with_counts(handle, slice) } else { slice };
         if no_ack {
             self.stats.got_no_ack += 1;
             cx.store.settle(head.id, head.seq);
+            self.forget(head.level, head.seq);
             self.forget_own_times();
         } else {
             self.stats.got += 1;
@@ -120,7 +130,13 @@ impl Queue {
         }
         self.stats.redelivered += u64::from(head.redelivered);
         self.settle_due(cx, out, &mut budget);
-        Some(Got { handle, redelivered: head.redelivered, slice, remaining: self.ready.count() })
+        Some(Got {
+            handle,
+            redelivered: head.redelivered,
+            slice,
+            remaining: self.ready.count(),
+            traced: self.traced.then(|| (self.vhost.clone(), self.name.clone())),
+        })
     }
 
     /// Whose turn it is, of those that the sink lets take.
@@ -151,13 +167,15 @@ impl Queue {
         let (key, no_ack) = (spec.key, spec.no_ack);
         consumers.delivered(to);
         self.stats.redelivered += u64::from(redelivered);
-        cx.sink.deliver(key, Delivery { handle, no_ack, redelivered, message });
+        let traced = self.traced.then_some((&self.vhost, &self.name));
+        cx.sink.deliver(key, Delivery { handle, no_ack, redelivered, traced, message });
         if no_ack {
             self.stats.delivered_no_ack += 1;
             if handle.seq != store::Seq::MAX
                 && let Some(lane) = self.ready.lane_id(handle.lane)
             {
                 cx.store.settle(lane, handle.seq);
+                self.forget(handle.lane, handle.seq);
             }
             self.forget_own_times();
         } else {
@@ -256,7 +274,10 @@ impl Queue {
                     slice: slice.clone(),
                 });
             }
-            _ => cx.store.settle(head.id, head.seq),
+            _ => {
+                cx.store.settle(head.id, head.seq);
+                self.forget(head.level, head.seq);
+            }
         }
         self.forget_own_times();
     }

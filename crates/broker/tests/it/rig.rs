@@ -14,6 +14,8 @@
 //! get q | get q no-ack                         => body x/key a table of headers, or empty
 //! consume q c no-ack exclusive | cancel q c    => c<body … what was delivered
 //! ack body | reject body | requeue body
+//! delayed x                                    => id key@due of what waits, in the order of time
+//! cancel-delayed id | release-delayed id       => ok, what was delivered, or gone
 //! at 500 (ticks as often as the deadline says) | close 2 | restart | crash
 //! exchanges | queues | bindings                what there is, without the predeclared
 //! ```
@@ -28,6 +30,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use amqp::AmqpError;
 use amqp::content::{Properties, PropertiesBuf};
 use amqp::value::{Table, Value};
+use broker::queue::Return;
 use broker::{
     Broker, Consume, ConsumerKey, Cx, Delivery, ExchangeDeclare, Handle, Message, Millis, Publish,
     QueueDeclare, QueueId, RouteCache, Session, Sink,
@@ -277,7 +280,7 @@ impl Rig {
             "cancel" => {
                 let queue = self.queue_id(who, words[0]);
                 let (broker, mut cx) = self.parts();
-                broker.cancel(&mut cx, queue, key(who.conn, words[1]));
+                broker.cancel(&mut cx, queue, key(who.conn, words[1]), &who.user);
                 return Ok(self.answer("ok"));
             }
             "ack" | "reject" | "requeue" => {
@@ -286,13 +289,22 @@ impl Rig {
                 match command {
                     "ack" => broker.settle(&mut cx, handle, by),
                     "reject" => broker.discard(&mut cx, handle, by),
-                    _ => broker.requeue(&mut cx, &[(handle, by)]),
+                    _ => broker.requeue(&mut cx, &[(handle, by)], Return::Failed),
                 }
                 return Ok(self.answer("ok"));
             }
             "at" => {
                 self.at(words[0].parse().expect("a time"));
                 return Ok(self.answer("ok"));
+            }
+            "delayed" => return Ok(self.delayed(words[0])),
+            "cancel-delayed" | "release-delayed" => {
+                let id = words[0].parse().expect("an id of `delayed`");
+                let done = match command {
+                    "cancel-delayed" => broker.delayed_cancel(cx, id),
+                    _ => broker.delayed_release(cx, id),
+                };
+                return Ok(self.answer(if done { "ok" } else { "gone" }));
             }
             "close" => {
                 broker.connection_closed(cx, words[0].parse().expect("a connection"));
@@ -393,6 +405,18 @@ impl Rig {
         let queue = broker.consume(&mut cx, who, consume)?;
         broker.pump(&mut cx, queue);
         Ok(self.answer("ok"))
+    }
+
+    /// `id key@due` of everything that waits in an exchange.
+    fn delayed(&mut self, exchange: &str) -> String {
+        let store = self.store.as_mut().expect("open");
+        let listed = self.broker.delayed(store, "/", exchange, None, 100).expect("an exchange");
+        assert_eq!(self.broker.delayed_in("/", exchange), Some(listed.len() as u64));
+        let shown = listed.iter().map(|message| {
+            let key = String::from_utf8_lossy(&message.routing_key).into_owned();
+            format!("{} {key}@{}", message.id, message.due)
+        });
+        shown.collect::<Vec<_>>().join(", ")
     }
 
     pub(crate) fn queue_id(&self, who: &Session, name: &str) -> QueueId {

@@ -3,10 +3,12 @@
 use amqp::error::AmqpError;
 use amqp::frame::{Frame, FrameKind};
 use amqp::method::{ChannelClose, ConnectionClose, ConnectionCloseOk, Method};
+use broker::broker::INTERNAL_USER;
+use broker::queue::Return;
 use broker::{ConsumerKey, Handle};
 
 use super::channel::{Channel, Mode};
-use super::connections::{Flow, Phase};
+use super::connections::{Connection, Flow, Phase};
 use crate::shard::{At, Shard};
 
 /// How long the peer may take to answer our `connection.close`: 30 s.
@@ -110,12 +112,13 @@ impl Shard {
             return;
         };
         if channel.mode == Mode::Open {
+            self.tell(at.conn, |connection, node| connection.channel_closed_event(node, at.channel));
             self.connections.counters.channels_closed += 1;
             self.connections.counters.channels -= 1;
         }
         let mut handles = Vec::new();
         self.take_unacked(at, &mut channel, &mut handles);
-        self.requeue(&handles);
+        self.requeue(&handles, Return::Failed);
         self.release(at, *channel);
     }
 
@@ -137,7 +140,7 @@ impl Shard {
 
     fn release(&mut self, at: At, channel: Channel) {
         for (index, consumer) in &channel.consumers {
-            self.cancel_consumer(at, *index, Some(consumer));
+            self.cancel_consumer(at, *index, Some(consumer), INTERNAL_USER);
         }
         if channel.publishes {
             self.connections.counters.publishers -= 1;
@@ -147,14 +150,16 @@ impl Shard {
     /// Ends all channels and deletes the connection's exclusive queues.
     pub(crate) fn teardown_channels(&mut self, conn: usize) {
         let mut channels = std::mem::take(&mut self.connections.table[conn].channels);
-        let open = channels.values().filter(|channel| channel.mode == Mode::Open).count() as u64;
-        self.connections.counters.channels_closed += open;
-        self.connections.counters.channels -= open;
+        for (number, _) in channels.iter().filter(|(_, channel)| channel.mode == Mode::Open) {
+            self.connections.counters.channels_closed += 1;
+            self.connections.counters.channels -= 1;
+            self.tell(conn, |connection, node| connection.channel_closed_event(node, *number));
+        }
         let mut handles = Vec::new();
         for (number, channel) in &mut channels {
             self.take_unacked(At { conn, channel: *number }, channel, &mut handles);
         }
-        self.requeue(&handles);
+        self.requeue(&handles, Return::Failed);
         for (number, channel) in channels {
             self.release(At { conn, channel: number }, *channel);
         }
@@ -169,6 +174,10 @@ impl Shard {
     /// The socket is gone: nothing of the connection stays.
     pub(crate) fn forget(&mut self, conn: usize) {
         self.teardown_channels(conn);
+        if self.connections.table[conn].phase != Phase::Header {
+            self.tell(conn, Connection::closed_event);
+        }
+        self.wake_committer();
         let connection = self.connections.table.remove(conn);
         self.connections.awaiting.retain(|one| *one != conn);
         self.connections.counters.connections_closed += 1;

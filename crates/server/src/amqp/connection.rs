@@ -7,6 +7,7 @@ use amqp::method::{
     ConnectionUpdateSecretOk, Method,
 };
 use broker::Publish;
+use broker::queue::Return;
 
 use super::channel::acks::Verdict;
 use super::channel::content::{Assembly, BASIC_PUBLISH, OwnedPublish, decode_header};
@@ -22,6 +23,7 @@ const FRAME_ERROR_MS: u64 = 3000;
 impl Shard {
     /// Handles what was read, and keeps the bytes of an incomplete frame for later.
     pub(crate) fn input(&mut self, conn: usize, mut bytes: &[u8]) {
+        self.connections.speaking = Some(conn);
         let connection = &mut self.connections.table[conn];
         connection.last_read = self.now;
         let mut held = std::mem::take(&mut connection.input);
@@ -52,6 +54,7 @@ impl Shard {
 
     /// Goes on with the frames that waited while the connection was parked.
     pub(crate) fn resume_input(&mut self, conn: usize) {
+        self.connections.speaking = Some(conn);
         let mut held = std::mem::take(&mut self.connections.table[conn].input);
         let used = self.frames(conn, &held);
         held.drain(..used);
@@ -332,11 +335,11 @@ impl Shard {
         match method {
             Method::BasicAck(m) => self.settle(at, m.delivery_tag, m.multiple, Verdict::Ack),
             Method::BasicNack(m) => {
-                let verdict = if m.requeue { Verdict::Requeue } else { Verdict::Discard };
+                let verdict = Verdict::without_ack(m.requeue, Return::Nacked);
                 self.settle(at, m.delivery_tag, m.multiple, verdict)
             }
             Method::BasicReject(m) => {
-                let verdict = if m.requeue { Verdict::Requeue } else { Verdict::Discard };
+                let verdict = Verdict::without_ack(m.requeue, Return::Failed);
                 self.settle(at, m.delivery_tag, false, verdict)
             }
             Method::BasicQos(m) => self.qos(at, m),
@@ -391,6 +394,7 @@ impl Shard {
         connection.channels.insert(at.channel, Box::new(Channel::new(at.channel)));
         self.connections.counters.channels += 1;
         self.connections.counters.channels_opened += 1;
+        self.tell(at.conn, |connection, node| connection.channel_created_event(node, at.channel));
         self.send(at, &Method::ChannelOpenOk(ChannelOpenOk {}));
         Ok(Flow::Continue)
     }

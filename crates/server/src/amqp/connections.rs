@@ -8,11 +8,13 @@ use amqp::content::Properties;
 use amqp::error::AmqpError;
 use amqp::frame;
 use amqp::method::{BasicCancel, Method};
+use broker::trace::TracedDelivery;
 use broker::{ConsumerKey, Delivery, Millis, Session, Sink};
 use slab::Slab;
 use store::Pos;
 
 use super::channel::{Channel, Unacked};
+use super::facts::Facts;
 use super::output::{HIGH_WATER_BYTES, Output, Pool, SHARE_BYTES};
 
 /// Where a connection is in its life.
@@ -76,6 +78,10 @@ pub(crate) struct Connection {
     pub(crate) last_write: Millis,
     /// When the present phase must be over (handshake, lingering); none while running.
     pub(crate) deadline: Option<Millis>,
+    /// What listings tell of it.
+    pub(crate) facts: Box<Facts>,
+    pub(crate) bytes_read: u64,
+    pub(crate) bytes_written: u64,
     /// "127.0.0.1:40000 -> 127.0.0.1:5672", and the client's own name if it gave one.
     pub(crate) name: Rc<str>,
     pub(crate) loopback: bool,
@@ -139,13 +145,23 @@ pub(crate) struct Connections {
     /// The connection whose request is handled, and the cancels of its own consumers that follow the
     /// answer: a client does not expect them while it waits for that.
     pub(crate) late_cancels: Option<(usize, Vec<u8>)>,
+    /// Deliveries of this turn that are to be copied to `amq.rabbitmq.trace`.
+    pub(crate) traced: Vec<TracedDelivery>,
+    /// The connection whose frames are handled.
+    pub(crate) speaking: Option<usize>,
     next_id: u64,
     next_generation: u32,
 }
 
 impl Connections {
     /// Adds a connection that has not said anything yet.
-    pub(crate) fn insert(&mut self, peer: Peer, now: Millis, handshake_ms: u64) -> usize {
+    pub(crate) fn insert(
+        &mut self,
+        facts: Facts,
+        certificate_name: Option<String>,
+        handshake_ms: u64,
+    ) -> usize {
+        let now = facts.connected_at;
         self.next_id += 1;
         self.next_generation = self.next_generation.wrapping_add(1);
         self.table.insert(Connection {
@@ -164,9 +180,12 @@ impl Connections {
             last_read: now,
             last_write: now,
             deadline: Some(now + handshake_ms),
-            name: peer.name.into(),
-            loopback: peer.loopback,
-            certificate_name: peer.certificate_name,
+            name: Rc::clone(&facts.name),
+            loopback: facts.peer.ip().to_canonical().is_loopback(),
+            facts: Box::new(facts),
+            bytes_read: 0,
+            bytes_written: 0,
+            certificate_name,
             published: false,
             starved: false,
             awake: false,
@@ -198,13 +217,6 @@ impl Connections {
     }
 }
 
-/// What is known of the other side before it speaks.
-pub(crate) struct Peer {
-    pub(crate) name: String,
-    pub(crate) loopback: bool,
-    pub(crate) certificate_name: Option<String>,
-}
-
 impl Sink for Connections {
     fn can_take(&mut self, to: ConsumerKey) -> bool {
         let Some((connection, _)) = self.find(to) else { return false };
@@ -220,12 +232,28 @@ impl Sink for Connections {
     }
 
     fn deliver(&mut self, to: ConsumerKey, delivery: Delivery<'_>) {
-        let Some((connection, pool)) = self.find(to) else { return };
+        let Some(connection) = self.table.get_mut(to.conn as usize) else { return };
+        if connection.generation != to.generation {
+            return;
+        }
+        let pool = &mut self.pool;
         let Some(channel) = connection.channels.get_mut(&to.channel) else { return };
         let Some(consumer) = channel.consumers.get(&to.index) else { return };
         let tag = channel.next_tag;
         channel.next_tag += 1;
         let message = delivery.message;
+        if let Some((vhost, queue)) = delivery.traced {
+            let user = connection.session.as_ref().map(|session| Rc::clone(&session.user));
+            self.traced.push(TracedDelivery {
+                vhost: Rc::clone(vhost),
+                queue: Rc::clone(queue),
+                connection: Rc::clone(&connection.facts.name),
+                channel: to.channel,
+                user: user.unwrap_or_default(),
+                redelivered: delivery.redelivered,
+                message: message.to_bytes(),
+            });
+        }
         let tail = connection.out.tail(pool);
         frame::write_deliver(
             tail,
@@ -242,6 +270,11 @@ impl Sink for Connections {
         }
         write_content(connection, pool, to.channel, message.properties, &delivery);
         connection.wake();
+    }
+
+    fn speaker(&self) -> Rc<str> {
+        let speaking = self.speaking.and_then(|conn| self.table.get(conn));
+        speaking.map_or_else(Rc::default, |connection| Rc::clone(&connection.facts.name))
     }
 
     fn cancelled(&mut self, to: ConsumerKey) {

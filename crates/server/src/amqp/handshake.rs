@@ -9,7 +9,7 @@ use amqp::method::{
 use amqp::value::{RawTable, Table, Value};
 use broker::Session;
 
-use super::connections::{Capabilities, Flow, Handled, Phase};
+use super::connections::{Capabilities, Connection, Flow, Handled, Phase};
 use crate::shard::Shard;
 
 /// The largest frame before limits are negotiated, and the least a client may ask for: RabbitMQ
@@ -135,6 +135,7 @@ impl Shard {
         let properties = ok.client_properties.decode().map_err(super::malformed)?;
         let connection = &mut self.connections.table[conn];
         connection.capabilities = capabilities(&properties);
+        connection.facts.mechanism = ok.mechanism.into();
         if let Some(name) = properties.get("connection_name").and_then(Value::as_str) {
             let mut end = name.len().min(NAME_BYTES_MAX);
             while !name.is_char_boundary(end) {
@@ -142,6 +143,7 @@ impl Shard {
             }
             connection.name = format!("{} ({})", connection.name, &name[..end]).into();
         }
+        connection.facts.client_properties = properties;
         self.connections.counters.auth_attempts += 1;
         match self.login(conn, ok.mechanism, ok.response) {
             Ok(user) => {
@@ -153,6 +155,8 @@ impl Shard {
                     ok.mechanism
                 );
                 connection.phase = Phase::Tune;
+                let facts = &connection.facts;
+                self.broker.emit(|_| facts.login_event(&user, None));
                 let id = connection.id;
                 connection.session =
                     Some(Session { conn: id, user, vhost: "".into(), trusted: false });
@@ -164,17 +168,17 @@ impl Shard {
                 self.connections.send(conn, 0, &tune);
                 Ok(Flow::Continue)
             }
-            Err(reason) => Ok(self.refuse(conn, ok.mechanism, &reason)),
+            Err(refusal) => Ok(self.refuse(conn, ok.mechanism, &refusal)),
         }
     }
 
-    /// The user behind a SASL response, or why there is none (for the log, never for the peer).
+    /// The user behind a SASL response, or why there is none.
     fn login(
         &self,
         conn: usize,
         mechanism: &str,
         response: &[u8],
-    ) -> Result<std::rc::Rc<str>, String> {
+    ) -> Result<std::rc::Rc<str>, Refusal> {
         let connection = &self.connections.table[conn];
         let (user, password) = match mechanism {
             "PLAIN" => plain(response).ok_or("malformed PLAIN response")?,
@@ -182,20 +186,22 @@ impl Shard {
             "EXTERNAL" => {
                 let name = connection.certificate_name.as_deref();
                 let name = name.ok_or("no client certificate with a name")?;
-                return self
-                    .broker
-                    .external_user(name)
-                    .ok_or_else(|| format!("user '{name}' of the client certificate is unknown"));
+                return self.broker.external_user(name).ok_or_else(|| Refusal {
+                    user: name.to_owned(),
+                    reason: format!("user '{name}' of the client certificate is unknown"),
+                });
             }
-            other => return Err(format!("mechanism '{other}' is not offered")),
+            other => return Err((&*format!("mechanism '{other}' is not offered")).into()),
         };
         self.broker
             .authenticate(&user, &password, connection.loopback)
-            .map_err(|error| format!("user '{user}': {error}"))
+            .map_err(|error| Refusal { reason: format!("user '{user}': {error}"), user })
     }
 
-    fn refuse(&mut self, conn: usize, mechanism: &str, reason: &str) -> Flow {
+    fn refuse(&mut self, conn: usize, mechanism: &str, refusal: &Refusal) -> Flow {
         self.connections.counters.auth_failed += 1;
+        let Refusal { user, reason } = refusal;
+        self.tell(conn, |connection, _| connection.facts.login_event(user, Some(reason)));
         let connection = &mut self.connections.table[conn];
         tracing::warn!(connection = &*connection.name, "login refused: {reason}");
         if connection.capabilities.authentication_failure_close {
@@ -258,7 +264,21 @@ impl Shard {
         connection.phase = Phase::Running;
         connection.deadline = None;
         self.connections.send(conn, 0, &Method::ConnectionOpenOk(ConnectionOpenOk {}));
+        self.tell(conn, Connection::created_event);
         Ok(Flow::Continue)
+    }
+}
+
+/// Why nobody is logged in: for the log and the event exchange, never for the peer.
+struct Refusal {
+    /// Who was named; empty when nobody was.
+    user: String,
+    reason: String,
+}
+
+impl From<&str> for Refusal {
+    fn from(reason: &str) -> Refusal {
+        Refusal { user: String::new(), reason: reason.to_owned() }
     }
 }
 

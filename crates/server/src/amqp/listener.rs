@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use amqp::value::Table;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::spawn_local;
 use tokio_rustls::TlsAcceptor;
 
-use super::connections::Peer;
+use super::facts::Facts;
 use super::socket::{Socket, serve};
 use crate::shard::Shard;
 
@@ -82,19 +83,23 @@ fn start(
         Socket::Plain(stream) => stream.local_addr().ok(),
         Socket::Tls(_) => local,
     };
-    let local = local.map_or_else(String::new, |local| local.to_string());
-    let peer = Peer {
-        name: format!("{peer} -> {local}"),
-        loopback: peer.ip().to_canonical().is_loopback(),
-        certificate_name,
-    };
+    let own = local.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)));
     let mut state = shard.borrow_mut();
     if state.draining {
         return;
     }
     state.read_clock();
-    let (now, limit) = (state.now, state.settings.handshake_ms);
-    let conn = state.connections.insert(peer, now, limit);
+    let facts = Facts {
+        name: format!("{peer} -> {own}").into(),
+        peer,
+        own,
+        tls: socket.tls(),
+        connected_at: state.now,
+        client_properties: Table::new(),
+        mechanism: "".into(),
+    };
+    let limit = state.settings.handshake_ms;
+    let conn = state.connections.insert(facts, certificate_name, limit);
     state.connections.counters.connections_opened += 1;
     drop(state);
     spawn_local(serve(Rc::clone(shard), socket, conn));

@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use super::connections::{Park, Phase};
+use super::facts::TlsFacts;
 use super::output::HIGH_WATER_BYTES;
 use crate::shard::Shard;
 
@@ -23,6 +24,19 @@ const READS_A_TURN: usize = 1;
 pub(crate) enum Socket {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Socket {
+    /// What was agreed on, when it is TLS.
+    pub(crate) fn tls(&self) -> Option<TlsFacts> {
+        let Socket::Tls(stream) = self else { return None };
+        let session = stream.get_ref().1;
+        let named = |name: Option<&str>| name.unwrap_or_default().to_owned();
+        Some(TlsFacts {
+            protocol: named(session.protocol_version().and_then(|version| version.as_str())),
+            cipher: named(session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str())),
+        })
+    }
 }
 
 impl AsyncRead for Socket {
@@ -134,7 +148,9 @@ impl Shard {
                 Poll::Ready(Err(_)) => return Poll::Ready(()),
                 Poll::Ready(Ok(())) if read.filled().is_empty() => return Poll::Ready(()),
                 Poll::Ready(Ok(())) => {
-                    self.connections.counters.bytes_read += read.filled().len() as u64;
+                    let bytes = read.filled().len() as u64;
+                    self.connections.counters.bytes_read += bytes;
+                    self.connections.table[conn].bytes_read += bytes;
                     self.input(conn, read.filled());
                 }
             }
@@ -160,7 +176,9 @@ impl Shard {
                 && let Poll::Ready(written) =
                     connection.out.poll_flush(&mut self.connections.pool, socket, cx)
             {
-                self.connections.counters.bytes_written += written? as u64;
+                let written = written? as u64;
+                self.connections.counters.bytes_written += written;
+                connection.bytes_written += written;
                 connection.last_write = self.now;
             }
             let room = connection.out.len() < HIGH_WATER_BYTES / 2;

@@ -1,6 +1,7 @@
 //! Acknowledgements of a channel: ack, nack, reject, recover, and what a closed channel gives back.
 
 use amqp::error::{AmqpError, ReplyCode};
+use broker::queue::Return;
 use broker::{ConsumerKey, Handle};
 
 use super::unacked::{BY_GET, Unacked};
@@ -11,8 +12,15 @@ use crate::shard::{At, Shard};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Ack,
-    Requeue,
+    Requeue(Return),
     Discard,
+}
+
+impl Verdict {
+    /// Of `basic.nack` and `basic.reject`.
+    pub(crate) fn without_ack(requeue: bool, how: Return) -> Verdict {
+        if requeue { Verdict::Requeue(how) } else { Verdict::Discard }
+    }
 }
 
 /// One settled delivery of a channel.
@@ -55,10 +63,10 @@ impl Shard {
         for (_, unacked) in settled {
             self.credit(at, unacked);
         }
-        if verdict == Verdict::Requeue {
+        if let Verdict::Requeue(how) = verdict {
             let handles = settled.iter().map(|(_, one)| (one.handle, self.key(at, one.consumer)));
             let handles: Vec<_> = handles.collect();
-            self.requeue(&handles);
+            self.requeue(&handles, how);
             return;
         }
         for (_, unacked) in settled {
@@ -71,15 +79,15 @@ impl Shard {
         let (broker, mut cx) = self.parts();
         match verdict {
             Verdict::Ack => broker.settle(&mut cx, unacked.handle, by),
-            Verdict::Requeue => broker.requeue(&mut cx, &[(unacked.handle, by)]),
+            Verdict::Requeue(how) => broker.requeue(&mut cx, &[(unacked.handle, by)], how),
             Verdict::Discard => broker.discard(&mut cx, unacked.handle, by),
         }
     }
 
     /// Gives messages back to their queues, in one go so that their order is kept.
-    pub(crate) fn requeue(&mut self, handles: &[(Handle, Option<ConsumerKey>)]) {
+    pub(crate) fn requeue(&mut self, handles: &[(Handle, Option<ConsumerKey>)], how: Return) {
         let (broker, mut cx) = self.parts();
-        broker.requeue(&mut cx, handles);
+        broker.requeue(&mut cx, handles, how);
     }
 
     /// Counts a delivery out of the channel's prefetch, and wakes consumers that starved for it.
@@ -99,7 +107,7 @@ impl Shard {
         let mut settled = Vec::new();
         let Some(channel) = self.channel(at) else { return };
         channel.unacked.take_through(u64::MAX, |tag, unacked| settled.push((tag, unacked)));
-        self.apply_all(at, &settled, Verdict::Requeue);
+        self.apply_all(at, &settled, Verdict::Requeue(Return::Failed));
     }
 
     /// The consumer that took a delivery; none for `basic.get`.

@@ -9,6 +9,7 @@ use amqp::method::{
     BasicCancel, BasicCancelOk, BasicConsume, BasicConsumeOk, BasicGet, BasicGetEmpty, BasicQos,
     BasicQosOk, Method,
 };
+use broker::trace::TracedDelivery;
 use broker::{Consume, Publish, RouteCache};
 use store::Pos;
 
@@ -184,7 +185,8 @@ impl Shard {
             if channel.reply_consumer == Some(index) {
                 channel.reply_consumer = None;
             }
-            self.cancel_consumer(at, index, consumer.as_ref());
+            let by = self.user(at.conn);
+            self.cancel_consumer(at, index, consumer.as_ref(), &by);
         }
         if !cancel.no_wait {
             let consumer_tag = cancel.consumer_tag;
@@ -194,11 +196,17 @@ impl Shard {
     }
 
     /// Takes a consumer that the channel no longer has away from its queue.
-    pub(crate) fn cancel_consumer(&mut self, at: At, index: u32, consumer: Option<&Consumer>) {
+    pub(crate) fn cancel_consumer(
+        &mut self,
+        at: At,
+        index: u32,
+        consumer: Option<&Consumer>,
+        by: &str,
+    ) {
         let key = self.consumer_key(at, index);
         let (broker, mut cx) = self.parts();
         match consumer.map(|consumer| consumer.queue) {
-            Some(Some(queue)) => broker.cancel(&mut cx, queue, key),
+            Some(Some(queue)) => broker.cancel(&mut cx, queue, key, by),
             Some(None) => broker.forget_reply_consumer(key),
             None => {}
         }
@@ -221,6 +229,16 @@ impl Shard {
         if !get.no_ack {
             channel.unacked.push(tag, Unacked { handle: got.handle, consumer: BY_GET });
         }
+        let traced = got.traced.map(|(vhost, queue)| TracedDelivery {
+            vhost,
+            queue,
+            connection: Rc::clone(&connection.facts.name),
+            channel: at.channel,
+            user: session.user,
+            redelivered: got.redelivered,
+            message: got.slice.to_vec(),
+        });
+        self.connections.traced.extend(traced);
         let message = broker::Message::parse(&got.slice)
             .map_err(|error| AmqpError::new(ReplyCode::InternalError, error.to_string()))?;
         let remaining = u32::try_from(got.remaining).unwrap_or(u32::MAX);

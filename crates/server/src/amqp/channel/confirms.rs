@@ -52,8 +52,7 @@ impl Confirms {
     }
 
     /// How many publishes have no answer yet.
-    #[cfg(test)]
-    fn unconfirmed(&self) -> u64 {
+    pub(crate) fn unconfirmed(&self) -> u64 {
         self.next - self.answered
     }
 

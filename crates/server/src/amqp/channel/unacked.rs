@@ -27,8 +27,8 @@ pub(crate) struct UnackedList {
 }
 
 impl UnackedList {
-    #[cfg(test)]
-    fn len(&self) -> usize {
+    /// Deliveries that are outstanding.
+    pub(crate) fn len(&self) -> usize {
         self.live
     }
 
