@@ -10,8 +10,9 @@ use std::rc::Rc;
 use amqp::{AmqpError, ReplyCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use regex::Regex;
 use sha2::{Digest, Sha256};
+
+use crate::expression::Expression;
 
 /// Bytes of salt in front of a password hash.
 pub const SALT_LEN: usize = 4;
@@ -85,14 +86,8 @@ impl Resource {
 #[derive(Clone)]
 pub struct Pattern {
     source: Rc<str>,
-    matcher: Matcher,
-}
-
-#[derive(Clone)]
-enum Matcher {
-    Everything,
-    EmptyName,
-    Regex(Regex),
+    /// None: only the empty name.
+    expression: Option<Expression>,
 }
 
 /// A permission that is not a regular expression.
@@ -108,15 +103,19 @@ pub struct PatternError {
 impl Pattern {
     /// Compiles one expression.
     pub fn new(source: &str) -> Result<Pattern, PatternError> {
-        let matcher = match source {
-            "" | "^$" => Matcher::EmptyName,
-            ".*" | "^.*$" | "^.*" | ".*$" => Matcher::Everything,
-            _ => Matcher::Regex(Regex::new(source).map_err(|error| PatternError {
+        Pattern::expanded(source, source)
+    }
+
+    /// Compiles what an expression became when its variables got their values.
+    pub(crate) fn expanded(source: &str, expanded: &str) -> Result<Pattern, PatternError> {
+        let expression = match source {
+            "" | "^$" => None,
+            _ => Some(Expression::new(expanded).map_err(|reason| PatternError {
                 pattern: source.to_owned(),
-                reason: error.to_string(),
+                reason,
             })?),
         };
-        Ok(Pattern { source: source.into(), matcher })
+        Ok(Pattern { source: source.into(), expression })
     }
 
     /// As it was given.
@@ -126,10 +125,9 @@ impl Pattern {
 
     /// Whether the name is allowed.
     pub fn allows(&self, name: &str) -> bool {
-        match &self.matcher {
-            Matcher::Everything => true,
-            Matcher::EmptyName => name.is_empty(),
-            Matcher::Regex(regex) => regex.is_match(name),
+        match &self.expression {
+            Some(expression) => expression.is_match(name),
+            None => name.is_empty(),
         }
     }
 }
@@ -146,7 +144,7 @@ impl Permissions {
 
     /// `.*` three times.
     pub fn everything() -> Permissions {
-        let any = Pattern { source: ".*".into(), matcher: Matcher::Everything };
+        let any = Pattern::new(".*").expect("the expression that matches everything");
         Permissions { configure: any.clone(), write: any.clone(), read: any }
     }
 

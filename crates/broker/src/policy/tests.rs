@@ -1,0 +1,1 @@
+//! Policies: what matches, what counts, what changes.
