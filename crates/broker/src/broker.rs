@@ -16,6 +16,7 @@ use crate::event::Event;
 use crate::delayed::Delayed;
 use crate::exchange::random::Dice;
 use crate::history::Histories;
+use crate::interceptor::Interceptors;
 use crate::publish::PublishScratch;
 use crate::queue::args::QueueKind;
 use crate::queue::{Outbox, Queue};
@@ -55,6 +56,8 @@ pub const INTERNAL_USER: &str = "rmq-internal";
 pub struct Settings {
     /// Bytes of the largest body that may be published. Default: 128 MiB.
     pub max_message_size: u64,
+    /// What is written into each message. Default: nothing.
+    pub interceptors: Interceptors,
     /// What this node is called in traces and events. Default: `leveret@localhost`.
     pub node: String,
     /// A quorum queue may be redeclared as a classic one. Default: no.
@@ -67,6 +70,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             max_message_size: 128 << 20,
+            interceptors: Interceptors::default(),
             node: "leveret@localhost".to_owned(),
             relaxed_redeclare: false,
             default_queue_type: QueueKind::Classic,

@@ -147,7 +147,9 @@ impl Broker {
             self.with_queue(cx, id, |queue, cx, out| queue.requeue(cx, of_one_queue, how, out));
             if let Some(queue) = self.queues.get(id).filter(|queue| queue.persists_all()) {
                 let handles = of_one_queue.iter().map(|(handle, _)| *handle);
-                Record::returned(queue, handles).iter().for_each(|record| drop(record.log(cx.store)));
+                for record in Record::returned(queue, handles) {
+                    record.log(cx.store);
+                }
             }
         }
     }

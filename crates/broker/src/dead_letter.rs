@@ -4,6 +4,8 @@
 //! `x-death` is kept as RabbitMQ keeps it (amqp.md 5.6): an array of tables, newest first, one per queue and reason. With a
 //! dead letter routing key only that key counts and `CC` is removed, as on 3.x and in the documentation; 4.3 keeps the
 //! header. A copy arrives as never delivered, whatever happened to the original.
+//!
+//! A queue with at-least-once dead lettering keeps what cannot go where it should: no route, or a queue that refuses it.
 
 use std::rc::Rc;
 
@@ -11,9 +13,12 @@ use amqp::DecodeError;
 use amqp::content::{Properties, PropertiesBuf};
 use amqp::value::{Table, Value};
 
+use crate::delayed::RoomId;
+use crate::history::HistoryId;
 use crate::publish::{CC, copies};
-use crate::queue::{DeadLetter, Reason};
+use crate::queue::{self, DeadLetter, Queue, Reason};
 use crate::route::Headers;
+use crate::topology::Record;
 use crate::{Broker, Cx, Message, Millis, QueueId, Sink};
 
 const X_DEATH: &str = "x-death";
@@ -24,6 +29,14 @@ struct Grave {
     vhost: Rc<str>,
     exchange: Rc<[u8]>,
     routing_key: Option<Rc<[u8]>>,
+}
+
+/// What became of a dead letter.
+enum Arrival {
+    /// It is where it had to go, or may get lost.
+    Done,
+    /// It has to be kept, and tried again; these queues have it.
+    Missing(Vec<QueueId>),
 }
 
 impl Broker {
@@ -37,28 +50,35 @@ impl Broker {
         }
         self.routing_dead = true;
         while let Some(dead) = self.outbox.dead.pop_front() {
-            self.send_to_grave(cx, &dead);
-            if dead.handle.seq != store::Seq::MAX
-                && let Some(queue) = self.queues.get_mut(dead.from)
-            {
-                queue.bury(cx.store, dead.handle);
+            let arrival = self.send_to_grave(cx, &dead);
+            if dead.handle.seq != store::Seq::MAX {
+                self.end(cx, &dead, arrival);
             }
         }
         self.routing_dead = false;
     }
 
-    fn send_to_grave<S: Sink>(&mut self, cx: &mut Cx<'_, S>, dead: &DeadLetter) {
-        let Some(queue) = self.queues.get(dead.from) else { return };
-        let Some(exchange) = queue.args.dead_letter_exchange.clone() else { return };
+    fn send_to_grave<S: Sink>(&mut self, cx: &mut Cx<'_, S>, dead: &DeadLetter) -> Arrival {
+        let Some(queue) = self.queues.get(dead.from) else { return Arrival::Done };
+        let (keeps, kept) = (queue.keeps(dead), queue::is_grave(dead.handle.lane));
+        let Some(exchange) = queue.args.dead_letter_exchange.clone() else {
+            return if kept { Arrival::Missing(Vec::new()) } else { Arrival::Done };
+        };
         let grave = Grave {
             queue: queue.name.clone(),
             vhost: queue.vhost.clone(),
             exchange,
             routing_key: queue.args.dead_letter_routing_key.clone(),
         };
-        self.counts.dead_lettered(dead.reason);
-        let Ok(original) = Message::view(&dead.slice) else { return };
-        let Ok(rewritten) = rewrite(&original, &grave, dead.reason, cx.now) else { return };
+        let Ok(original) = Message::view(&dead.slice) else { return Arrival::Done };
+        // One that was kept has the time of its death instead of that of its publishing.
+        let died = if kept { original.enqueued } else { cx.now };
+        if !kept {
+            self.counts.dead_lettered(dead.reason);
+        }
+        let Ok(rewritten) = rewrite(&original, &grave, dead.reason, died) else {
+            return Arrival::Done;
+        };
         let keys = keys(&original, &grave, &rewritten);
         let properties = rewritten.encode();
         let message = Message {
@@ -71,18 +91,95 @@ impl Broker {
             bcc: if grave.routing_key.is_some() { &[] } else { original.bcc },
             ..original
         };
-        let headers = Headers::new(message.properties.headers());
+        let headers = Headers::of(message.properties);
         let mut queues = Vec::new();
         self.find_queues(&grave.vhost, &grave.exchange, &keys, &headers, &mut queues);
         if dead.reason != Reason::Rejected {
             queues.retain(|id| !self.died_there(*id, rewritten.headers.as_ref()));
         }
-        self.place(cx, &queues, &message);
+        if !keeps {
+            self.place(cx, &queues, &message);
+            return Arrival::Done;
+        }
+        self.place_all(cx, dead, queues, &message)
+    }
+
+    /// Places a dead letter that must not get lost: not in queues that would refuse it, nor in those that have it.
+    fn place_all<S: Sink>(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        dead: &DeadLetter,
+        mut queues: Vec<QueueId>,
+        message: &Message<'_>,
+    ) -> Arrival {
+        let from = self.queues.get(dead.from);
+        let mut reached = from.map_or_else(Vec::new, |from| from.reached(dead.handle).to_vec());
+        let routed = !queues.is_empty();
+        queues.retain(|id| !reached.contains(id));
+        let refuses = |id: &QueueId| {
+            self.queues.get(*id).is_some_and(|queue| queue.refuses(cx.store, message))
+        };
+        let (full, open): (Vec<_>, Vec<_>) = queues.into_iter().partition(refuses);
+        self.place(cx, &open, message);
+        if routed && full.is_empty() {
+            self.counts.messages_dead_lettered_confirmed += 1;
+            return Arrival::Done;
+        }
+        reached.extend(open);
+        Arrival::Missing(reached)
+    }
+
+    /// After the copies are stored, or not: the original goes, or is kept.
+    fn end<S: Sink>(&mut self, cx: &mut Cx<'_, S>, dead: &DeadLetter, arrival: Arrival) {
+        let Some(queue) = self.queues.get_mut(dead.from) else { return };
+        let kept = queue::is_grave(dead.handle.lane);
+        if let Arrival::Missing(reached) = arrival {
+            if queue.keep(cx.store, dead, reached, cx.now) {
+                Record::queue(queue).log(cx.store);
+            }
+            if self.graves.is_empty() {
+                self.graves_epoch = self.epoch;
+            }
+            self.graves.insert(dead.from);
+            self.queues.note(dead.from);
+            if kept {
+                return;
+            }
+        }
+        if let Some(queue) = self.queues.get_mut(dead.from) {
+            queue.bury(cx.store, dead.handle);
+        }
+        if kept {
+            self.queues.note(dead.from);
+        }
+    }
+
+    /// Whether dead letters had no way when the topology was another one.
+    pub(crate) fn may_try_graves(&self) -> bool {
+        self.graves_epoch != self.epoch && !self.graves.is_empty()
+    }
+
+    /// Tries all kept dead letters again after a change of the topology.
+    pub(crate) fn try_graves(&mut self) {
+        if !self.may_try_graves() {
+            return;
+        }
+        self.graves_epoch = self.epoch;
+        let queues = &mut self.queues;
+        self.graves.retain(|id| queues.get(*id).is_some_and(Queue::has_graves));
+        for id in &self.graves {
+            if let Some(queue) = queues.get_mut(*id) {
+                queue.try_graves_again();
+            }
+            queues.note(*id);
+        }
     }
 
     /// Whether the message died in that queue and nobody rejected it since: sending it there is a cycle without an end.
     fn died_there(&self, queue: QueueId, headers: Option<&Table>) -> bool {
-        let Some(queue) = self.queues.get(queue) else { return true };
+        let Some(queue) = self.queues.get(queue) else {
+            return RoomId::of(queue).is_none() && HistoryId::of(queue).is_none();
+        };
         let Some(Value::Array(deaths)) = headers.and_then(|headers| headers.get(X_DEATH)) else {
             return false;
         };
@@ -108,6 +205,14 @@ fn keys<'a>(
     if let Some(key) = &grave.routing_key {
         return vec![&key[..key.len().min(255)]];
     }
+    own_keys(original, rewritten)
+}
+
+/// The routing key of a stored message, then those of its `CC` and `BCC`.
+pub(crate) fn own_keys<'a>(
+    original: &'a Message<'_>,
+    rewritten: &'a PropertiesBuf,
+) -> Vec<&'a [u8]> {
     let mut keys = vec![original.routing_key];
     if let Some(Value::Array(copies)) = rewritten.headers.as_ref().and_then(|table| table.get(CC)) {
         keys.extend(copies.iter().filter_map(|copy| match copy {

@@ -104,7 +104,7 @@ impl Broker {
             priority: scan.priority,
             bcc: &[],
         };
-        if asks_for_reply || copies {
+        if asks_for_reply || copies || self.settings.interceptors.any() {
             return self.publish_rewritten(cx, who, cache, publish, message, &scan);
         }
         if let Some(claimed) = scan.user_id {
@@ -142,7 +142,7 @@ impl Broker {
     }
 
     /// A message whose properties do not reach consumers as they came: `CC` and `BCC` add keys, and `BCC` is removed;
-    /// a `reply-to` that asks for a direct reply is replaced.
+    /// a `reply-to` that asks for a direct reply is replaced; interceptors write what they write.
     #[cold]
     fn publish_rewritten<S: Sink>(
         &mut self,
@@ -158,6 +158,7 @@ impl Broker {
             let name = self.replies.name_of(who.conn, cache.channel);
             rewritten.reply_to = name.map(|name| name.as_bytes().to_vec());
         }
+        self.settings.interceptors.apply(&mut rewritten, cx.now, &self.settings.node);
         let headers = rewritten.headers.as_ref();
         let (open, blind) = (copies(headers, CC)?, copies(headers, BCC)?);
         if let Some(claimed) = scan.user_id {

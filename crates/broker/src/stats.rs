@@ -21,6 +21,8 @@ pub struct BrokerStats {
     pub messages_dead_lettered_expired: u64,
     pub messages_dead_lettered_rejected: u64,
     pub messages_dead_lettered_maxlen: u64,
+    pub messages_dead_lettered_delivery_limit: u64,
+    pub messages_dead_lettered_confirmed: u64,
     pub queues_declared: u64,
     pub queues_created: u64,
     pub queues_deleted: u64,
@@ -57,6 +59,7 @@ impl BrokerStats {
             Reason::Expired => self.messages_dead_lettered_expired += 1,
             Reason::Rejected => self.messages_dead_lettered_rejected += 1,
             Reason::Maxlen => self.messages_dead_lettered_maxlen += 1,
+            Reason::DeliveryLimit => self.messages_dead_lettered_delivery_limit += 1,
         }
     }
 }

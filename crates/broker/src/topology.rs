@@ -5,6 +5,8 @@
 //! without it could lose what it says, so recovery refuses.
 
 mod bytes;
+mod policy;
+mod returned;
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -21,6 +23,10 @@ use crate::vhost::Vhost;
 use crate::{Broker, Map, Millis, QueueId};
 
 use bytes::Bytes;
+use policy::PolicyRecord;
+use returned::Counted;
+
+pub(crate) use returned::LoggedCounts;
 
 /// One fact of the topology, as it is on disk.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
@@ -34,14 +40,18 @@ pub(crate) enum Record {
     PermissionsDeleted { user: String, vhost: String },
     Exchange(ExchangeRecord),
     ExchangeDeleted { vhost: String, name: String },
+    DelayedRoom { vhost: String, exchange: String, lane: u64, index: u64 },
     Queue(QueueRecord),
     QueueDeleted { vhost: String, name: String },
     Binding(BindingRecord),
     BindingDeleted(BindingRecord),
+    Policy(PolicyRecord),
+    PolicyDeleted { operator: bool, vhost: String, name: String },
+    Returned { lane: u64, counts: Vec<Counted> },
 }
 
 /// The names of the variants, to tell an unknown kind from a damaged record.
-const KINDS: [&str; 12] = [
+const KINDS: [&str; 16] = [
     "vhost",
     "vhost_deleted",
     "user",
@@ -50,10 +60,14 @@ const KINDS: [&str; 12] = [
     "permissions_deleted",
     "exchange",
     "exchange_deleted",
+    "delayed_room",
     "queue",
     "queue_deleted",
     "binding",
     "binding_deleted",
+    "policy",
+    "policy_deleted",
+    "returned",
 ];
 
 /// A durable exchange.
@@ -104,6 +118,18 @@ pub enum RecoverError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A delayed exchange whose messages the store does not have.
+    #[error(
+        "delayed messages of exchange '{exchange}' in vhost '{vhost}' are missing: the store has no lane {lane}"
+    )]
+    NoDelayedLane {
+        /// The exchange.
+        exchange: String,
+        /// Its virtual host.
+        vhost: String,
+        /// The lane that its record names.
+        lane: u64,
+    },
     /// A queue whose messages the store does not have.
     #[error(
         "messages of queue '{queue}' in vhost '{vhost}' are missing: the store has no lane {lane}"
@@ -144,6 +170,7 @@ impl Broker {
             broker.replay(record, &mut pending).map_err(|error| error.at(index))?;
         }
         broker.make_queues(recovered, pending, store, now)?;
+        broker.apply_policies_to_exchanges();
         Ok(broker)
     }
 
@@ -166,12 +193,15 @@ impl Broker {
                 .filter(|spec| spec.durable && !Vhost::is_predeclared(&spec.name))
                 .for_each(|spec| add(Record::exchange(&vhost.name, spec)));
         }
+        self.policy_records().for_each(&mut add);
+        self.room_records().for_each(&mut add);
         self.queues
             .iter()
             .filter(|queue| queue.durable)
             .for_each(|queue| add(Record::queue(queue)));
+        self.queues.iter().flat_map(Record::all_returned).for_each(&mut add);
         for vhost in self.vhosts.values() {
-            for binding in vhost.bindings().filter(|binding| binding.durable) {
+            for binding in vhost.bindings_in_order().filter(|binding| binding.durable) {
                 if let Some(record) = self.binding_record(vhost, binding) {
                     add(record);
                 }
@@ -194,6 +224,7 @@ impl Broker {
                 self.vhosts.entry(name.clone()).or_insert_with(|| Vhost::new(name));
             }
             Record::VhostDeleted { name } => {
+                self.delayed.pending.retain(|(vhost, _), _| *vhost != name);
                 if let Some(vhost) = self.vhosts.remove(&*name) {
                     let ids = vhost.queue_names.into_values();
                     for id in ids {
@@ -229,7 +260,11 @@ impl Broker {
                 }
             }
             Record::Exchange(record) => self.replay_exchange(record)?,
+            Record::DelayedRoom { vhost, exchange, lane, index } => {
+                self.delayed.pending.insert((vhost, exchange), (lane, index));
+            }
             Record::ExchangeDeleted { vhost, name } => {
+                self.delayed.pending.remove(&(vhost.clone(), name.clone()));
                 if let Some(vhost) = self.vhosts.get_mut(&*vhost)
                     && let Some(id) = vhost.exchange_id(&name)
                 {
@@ -242,6 +277,11 @@ impl Broker {
             }
             Record::Binding(record) => self.replay_binding(record, true)?,
             Record::BindingDeleted(record) => self.replay_binding(record, false)?,
+            Record::Policy(record) => self.replay_policy(record)?,
+            Record::PolicyDeleted { operator, vhost, name } => {
+                self.replay_policy_deleted(operator, &vhost, &name);
+            }
+            Record::Returned { lane, counts } => self.logged_counts.add(lane, counts),
         }
         Ok(())
     }
@@ -249,6 +289,8 @@ impl Broker {
     fn replay_exchange(&mut self, record: ExchangeRecord) -> Result<(), ReplayError> {
         let kind = Kind::parse(&record.kind)
             .ok_or_else(|| ReplayError::Newer(format!("exchange type {}", record.kind)))?;
+        let arguments = record.arguments.table()?;
+        kind.check_arguments(&arguments).map_err(ReplayError::Newer)?;
         let Some(vhost) = self.vhosts.get_mut(&*record.vhost) else { return Ok(()) };
         if vhost.exchange_id(&record.name).is_some() {
             return Ok(());
@@ -259,7 +301,7 @@ impl Broker {
             durable: true,
             auto_delete: record.auto_delete,
             internal: record.internal,
-            arguments: record.arguments.table()?,
+            arguments,
         });
         Ok(())
     }
@@ -300,7 +342,7 @@ impl Broker {
         let key: Rc<[u8]> = record.key.0.into();
         let binding = Binding { source, destination, key, arguments, durable: true };
         if there {
-            vhost.bind(binding);
+            vhost.bind(binding, &record.destination);
         } else if let Some(id) = vhost.bindings.find(&binding) {
             vhost.unbind(id);
         }
@@ -317,6 +359,7 @@ impl Broker {
     ) -> Result<(), RecoverError> {
         let mut lanes: HashMap<LaneId, &RecoveredLane> =
             recovered.lanes.iter().map(|lane| (lane.lane, lane)).collect();
+        let mut logged = std::mem::take(&mut self.logged_counts);
         for (id, record) in pending {
             let mut own = Vec::with_capacity(record.lanes.len());
             for (level, lane) in &record.lanes {
@@ -346,8 +389,17 @@ impl Broker {
                 arguments,
                 now,
             };
-            self.queues.insert(Queue::recover(spec, own, store));
+            let mut queue = Queue::recover(spec, own, store);
+            queue.restore_counts(store, |lane| logged.take(lane));
+            if queue.has_graves() {
+                self.graves.insert(id);
+            }
+            vhost.policies.govern_queue(&mut queue, now);
+            self.queues.insert(queue);
         }
+        let rooms = std::mem::take(&mut self.delayed.pending);
+        self.recover_rooms(&rooms, &mut lanes, store)?;
+        self.open_histories();
         lanes.into_keys().for_each(|lane| store.delete_lane(lane));
         Ok(())
     }

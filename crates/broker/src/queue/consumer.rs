@@ -3,7 +3,7 @@
 //! Consumers of one priority stand in a ring and take turns. One leaves its ring
 //! - when its turn comes and its prefetch count is used up, until one of its deliveries is settled or requeued,
 //! - when its turn comes and the sink refuses ([`crate::Sink::can_take`]), until `resume`,
-//! - as long as the queue has a single active consumer and it is another one.
+//! - as long as the queue has a single active consumer and it is another one, or gives way to another one.
 //!
 //! So one that cannot take is met once, not with every message; and one that is acked in time keeps its place, which is
 //! how RabbitMQ takes turns. One that comes back goes to the end.
@@ -95,14 +95,18 @@ pub(super) struct Consumers {
     top: usize,
     exclusive: bool,
     single_active: bool,
+    /// Of a queue with a single active consumer: a newcomer of higher priority takes over (quorum queues, RabbitMQ 4.0).
+    by_priority: bool,
     active: u32,
+    /// The active one gets no more: another one takes over when its deliveries are settled.
+    fading: bool,
     /// Who was credited last: most often the next one too, which spares a look into `by_key`.
     recent: u32,
     orders: u64,
 }
 
 impl Consumers {
-    pub(super) fn new(single_active: bool) -> Consumers {
+    pub(super) fn new(single_active: bool, by_priority: bool) -> Consumers {
         Consumers {
             slots: Slab::new(),
             by_key: HashMap::default(),
@@ -110,7 +114,9 @@ impl Consumers {
             top: 0,
             exclusive: false,
             single_active,
+            by_priority,
             active: NIL,
+            fading: false,
             recent: NIL,
             orders: 0,
         }
@@ -168,6 +174,8 @@ impl Consumers {
         self.by_key.insert(key, at);
         if self.single_active && self.active == NIL {
             self.active = at;
+        } else if self.single_active && self.by_priority {
+            self.challenge(at);
         }
         self.link_if_able(at);
         Ok(())
@@ -190,12 +198,34 @@ impl Consumers {
             }
         }
         if self.active == at {
-            self.active = self.successor();
-            if self.active != NIL {
-                self.link_if_able(self.active);
-            }
+            self.succeed();
         }
         true
+    }
+
+    /// A newcomer beside the single active consumer: of higher priority, it takes over, as soon as all that the other one
+    /// has is settled, so that no two work at once.
+    fn challenge(&mut self, newcomer: u32) {
+        let active = &self.slots[self.active as usize];
+        if self.slots[newcomer as usize].spec.priority <= active.spec.priority {
+            return;
+        }
+        let (old, done) = (self.active, active.unacked == 0);
+        self.unlink(old);
+        if done {
+            self.active = newcomer;
+        } else {
+            self.fading = true;
+        }
+    }
+
+    /// Another one becomes the single active consumer.
+    fn succeed(&mut self) {
+        self.fading = false;
+        self.active = self.successor();
+        if self.active != NIL {
+            self.link_if_able(self.active);
+        }
     }
 
     /// Who becomes the single active consumer: the highest priority, then who has waited longest.
@@ -265,6 +295,9 @@ impl Consumers {
         let consumer = &mut self.slots[at as usize];
         consumer.unacked = consumer.unacked.saturating_sub(1);
         if !consumer.linked {
+            if self.fading && at == self.active && self.slots[at as usize].unacked == 0 {
+                self.succeed();
+            }
             self.link_if_able(at);
         }
     }
@@ -279,7 +312,7 @@ impl Consumers {
     #[inline]
     fn link_if_able(&mut self, at: u32) {
         let consumer = &self.slots[at as usize];
-        let inactive = self.single_active && self.active != at;
+        let inactive = self.single_active && (self.active != at || self.fading);
         if !(consumer.linked || consumer.blocked || inactive) && consumer.has_credit() {
             self.link(at);
         }

@@ -73,7 +73,10 @@ impl Queue {
     pub(super) fn head_gone(&mut self) {
         if self.ready.count() == 0 || !self.can_expire() {
             self.expiry.due = Due::Never;
-        } else if self.expiry.own_times || self.ready.lanes().len() > 1 {
+        } else if self.expiry.own_times
+            || self.ready.lanes().len() > 1
+            || self.ready.any_returned()
+        {
             self.expiry.due = Due::Unknown;
         }
     }
@@ -82,7 +85,7 @@ impl Queue {
     /// way from the one to the other.
     #[inline]
     pub(super) fn forget_own_times(&mut self) {
-        if self.unacked == 0 && self.ready.count() == 0 {
+        if self.unacked == 0 && self.ready.count() == 0 && self.delayed() == 0 {
             self.expiry.own_times = false;
         }
     }

@@ -1,4 +1,5 @@
-//! How long a queue may get: `x-max-length` and `x-max-length-bytes` count what waits, not what is unacked.
+//! How long a queue may get: `x-max-length` and `x-max-length-bytes` count what waits, not what is unacked. In a quorum
+//! queue they also count what waits for its retry, and dead letters that are kept.
 
 use store::Store;
 
@@ -9,19 +10,27 @@ use super::args::Overflow;
 use super::{Outbox, Queue, Reason};
 
 impl Queue {
+    /// Whether a publish is turned away.
+    #[inline]
+    pub(crate) fn refuses(&self, store: &Store, m: &Message<'_>) -> bool {
+        self.args.overflow != Overflow::DropHead && self.would_overflow(store, m)
+    }
+
     /// Whether one more message would be too much. RabbitMQ asks this even when a consumer could take it at once.
-    pub(super) fn would_overflow(&self, store: &Store, m: &Message<'_>) -> bool {
-        let too_many = self.args.max_length.is_some_and(|max| self.ready.count() + 1 > max);
-        too_many
-            || self
-                .args
-                .max_length_bytes
-                .is_some_and(|max| self.ready_bytes(store) + m.body.len() as u64 > max)
+    fn would_overflow(&self, store: &Store, m: &Message<'_>) -> bool {
+        let (kept, kept_bytes) = match &self.quorum {
+            None => (0, 0),
+            Some(quorum) => (quorum.graves.count(store), quorum.graves.bytes(store)),
+        };
+        let count = self.ready.count() + self.delayed() + kept;
+        let bytes = |max| self.ready_bytes(store) + kept_bytes + m.body.len() as u64 > max;
+        self.args.max_length.is_some_and(|max| count + 1 > max)
+            || self.args.max_length_bytes.is_some_and(bytes)
     }
 
     #[inline]
     fn too_long(&self, store: &Store) -> bool {
-        self.args.max_length.is_some_and(|max| self.ready.count() > max)
+        self.args.max_length.is_some_and(|max| self.ready.count() + self.delayed() > max)
             || self.args.max_length_bytes.is_some_and(|max| self.ready_bytes(store) > max)
     }
 

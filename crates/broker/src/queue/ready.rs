@@ -2,13 +2,16 @@
 //!
 //! Invariants of a lane:
 //! 1. A message at or above `cursor` that the store calls live is waiting; there are `fresh` of them.
-//! 2. A message below `cursor` waits only if it is in `requeued`; else it is unacked, on its way to a dead letter
-//!    exchange, unreadable or dead. The queue does not know which: the channel that holds it does.
-//! 3. Everything in `requeued` was delivered before, and so was everything below `mark`.
+//! 2. A message below `cursor` waits only if it is in `requeued` or in the queue's `returned`; else it is unacked, on its
+//!    way to a dead letter exchange, unreadable or dead. The queue does not know which: the channel that holds it does.
+//! 3. Everything in `requeued` and `returned` was delivered before, and so was everything below `mark`.
 //!
 //! So a waiting message costs nothing here: the store's bitmap is the only list of it.
+//!
+//! What comes back to a classic queue goes to `requeued`, which is where it was. What comes back to a quorum queue goes to
+//! `returned`: it is next, before all that is new, whatever its priority, in the order in which it came back (RabbitMQ 4.3).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use store::{LaneId, RecoveredLane, Seq, Store};
 
@@ -43,18 +46,21 @@ pub(super) struct Head {
     pub(super) id: LaneId,
     pub(super) seq: Seq,
     pub(super) redelivered: bool,
+    returned: bool,
 }
 
 /// All lanes of a queue, the highest level first.
 pub(super) struct Ready {
     lanes: Vec<Lane>,
     count: u64,
+    /// Level and number; never used by a classic queue, and not empty when it is there.
+    returned: Option<Box<VecDeque<(u8, Seq)>>>,
 }
 
 impl Ready {
-    /// A queue that starts with the lane of level 0; levels above get theirs with their first message.
-    pub(super) fn new(id: LaneId) -> Ready {
-        Ready { lanes: vec![Lane::new(0, id)], count: 0 }
+    /// A queue that starts with the lane of one level; others get theirs with their first message.
+    pub(super) fn new(level: u8, id: LaneId) -> Ready {
+        Ready { lanes: vec![Lane::new(level, id)], count: 0, returned: None }
     }
 
     /// After a restart every live message waits.
@@ -62,7 +68,7 @@ impl Ready {
         lanes: impl IntoIterator<Item = (u8, &'a RecoveredLane)>,
         store: &Store,
     ) -> Ready {
-        let mut ready = Ready { lanes: Vec::new(), count: 0 };
+        let mut ready = Ready { lanes: Vec::new(), count: 0, returned: None };
         for (level, recovered) in lanes {
             let mut lane = Lane::new(level, recovered.lane);
             lane.cursor = store.next(lane.id, 0).unwrap_or(recovered.next_seq);
@@ -111,7 +117,9 @@ impl Ready {
     /// Whether a message of `level` that arrives now becomes the head.
     #[inline]
     pub(super) fn leads(&self, level: u8) -> bool {
-        self.count == 0 || !self.lanes.iter().any(|lane| lane.level >= level && lane.waiting() > 0)
+        self.count == 0
+            || !(self.returned.is_some()
+                || self.lanes.iter().any(|lane| lane.level >= level && lane.waiting() > 0))
     }
 
     /// A stored message waits.
@@ -145,11 +153,33 @@ impl Ready {
         }
     }
 
-    /// The message that is next, highest level first, oldest first within a level.
+    /// A message that was delivered waits again, before all that is new.
+    pub(super) fn give_back(&mut self, level: u8, seq: Seq) {
+        self.returned.get_or_insert_default().push_back((level, seq));
+        self.count += 1;
+    }
+
+    /// Whether messages wait that came back to a quorum queue.
+    #[inline]
+    pub(super) fn any_returned(&self) -> bool {
+        self.returned.is_some()
+    }
+
+    fn first_returned(&self) -> Option<Head> {
+        let &(level, seq) = self.returned.as_ref()?.front()?;
+        let lane = self.index(level)?;
+        let id = self.lanes[lane].id;
+        Some(Head { lane, level, id, seq, redelivered: true, returned: true })
+    }
+
+    /// The message that is next: what was given back, then highest level first, oldest first within a level.
     #[inline]
     pub(super) fn head(&mut self, store: &Store) -> Option<Head> {
         if self.count == 0 {
             return None;
+        }
+        if self.returned.is_some() {
+            return self.first_returned();
         }
         for at in 0..self.lanes.len() {
             let lane = &mut self.lanes[at];
@@ -160,6 +190,7 @@ impl Ready {
                     id: lane.id,
                     seq,
                     redelivered: true,
+                    returned: false,
                 });
             }
             if lane.fresh == 0 {
@@ -167,7 +198,8 @@ impl Ready {
             }
             if let Some(seq) = store.next(lane.id, lane.cursor) {
                 let redelivered = seq < lane.mark;
-                return Some(Head { lane: at, level: lane.level, id: lane.id, seq, redelivered });
+                let (level, id) = (lane.level, lane.id);
+                return Some(Head { lane: at, level, id, seq, redelivered, returned: false });
             }
             debug_assert!(false, "the store lost {} messages of {:?}", lane.fresh, lane.id);
             self.count -= lane.fresh;
@@ -180,7 +212,9 @@ impl Ready {
     #[inline]
     pub(super) fn take(&mut self, head: &Head) {
         let lane = &mut self.lanes[head.lane];
-        if head.seq < lane.cursor {
+        if head.returned {
+            self.forget_returned();
+        } else if head.seq < lane.cursor {
             lane.requeued.remove(&head.seq);
         } else {
             lane.cursor = head.seq + 1;
@@ -189,8 +223,22 @@ impl Ready {
         self.count -= 1;
     }
 
+    fn forget_returned(&mut self) {
+        if let Some(returned) = &mut self.returned {
+            returned.pop_front();
+            if returned.is_empty() {
+                self.returned = None;
+            }
+        }
+    }
+
     /// Settles everything that waits; gives back how much.
     pub(super) fn purge(&mut self, store: &mut Store) -> u64 {
+        for (level, seq) in self.returned.take().into_iter().flat_map(|returned| *returned) {
+            if let Some(lane) = self.lane_id(level) {
+                store.settle(lane, seq);
+            }
+        }
         for lane in &mut self.lanes {
             for seq in std::mem::take(&mut lane.requeued) {
                 store.settle(lane.id, seq);

@@ -7,6 +7,8 @@ use store::{Slice, Store};
 use crate::{ConsumerKey, Cx, Handle, QueueId, Sink};
 
 use super::expiry::Due;
+use super::graves::is_grave;
+use super::returns::{Fate, Return};
 use super::{BATCH, Queue};
 
 /// Why a message left its queue for the dead letter exchange.
@@ -18,6 +20,8 @@ pub enum Reason {
     Rejected,
     /// The queue was full.
     Maxlen,
+    /// It came back too often.
+    DeliveryLimit,
 }
 
 impl Reason {
@@ -27,6 +31,7 @@ impl Reason {
             Reason::Expired => "expired",
             Reason::Rejected => "rejected",
             Reason::Maxlen => "maxlen",
+            Reason::DeliveryLimit => "delivery_limit",
         }
     }
 }
@@ -64,21 +69,37 @@ impl Queue {
     ) {
         let Some(lane) = self.ready.lane_id(handle.lane) else { return };
         cx.store.settle(lane, handle.seq);
+        self.forget(handle.lane, handle.seq);
         self.stats.acked += 1;
         self.release(handle, by);
         self.pump(cx, out);
     }
 
-    /// Back to where they were, to be delivered again: nack, reject, recover, the end of a channel.
+    /// Back into the queue, to be delivered again: a classic one takes them where they were, a quorum queue puts them
+    /// before all others, lets them wait first, or lets them die.
     pub fn requeue<S: Sink>(
         &mut self,
         cx: &mut Cx<'_, S>,
         handles: &[(Handle, Option<ConsumerKey>)],
+        how: Return,
         out: &mut Outbox,
     ) {
         for &(handle, by) in handles {
-            self.ready.requeue(handle.lane, handle.seq);
             self.stats.requeued += 1;
+            let fate = self
+                .quorum
+                .as_mut()
+                .map(|quorum| quorum.returns.count(&self.args, handle, how, cx.now));
+            match fate {
+                None => self.ready.requeue(handle.lane, handle.seq),
+                Some(Fate::Waits) => self.ready.give_back(handle.lane, handle.seq),
+                Some(Fate::Delayed) => {}
+                Some(Fate::Dies) => {
+                    self.stats.delivery_limited += 1;
+                    self.kill(cx, handle, by, Reason::DeliveryLimit, out);
+                    continue;
+                }
+            }
             self.release(handle, by);
         }
         if self.can_expire() && self.ready.count() > 0 {
@@ -98,8 +119,21 @@ impl Queue {
         by: Option<ConsumerKey>,
         out: &mut Outbox,
     ) {
-        let Some(lane) = self.ready.lane_id(handle.lane) else { return };
         self.stats.rejected += 1;
+        self.kill(cx, handle, by, Reason::Rejected, out);
+        self.pump(cx, out);
+    }
+
+    /// A delivered message dies.
+    fn kill<S: Sink>(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        handle: Handle,
+        by: Option<ConsumerKey>,
+        reason: Reason,
+        out: &mut Outbox,
+    ) {
+        let Some(lane) = self.ready.lane_id(handle.lane) else { return };
         self.release(handle, by);
         let slice = match self.args.dead_letter_exchange {
             Some(_) => cx.store.read(lane, handle.seq),
@@ -108,17 +142,25 @@ impl Queue {
         match slice {
             Ok(slice) => {
                 self.held_bytes += u64::from(handle.bytes);
-                let reason = Reason::Rejected;
                 out.dead.push_back(DeadLetter { from: self.id, handle, reason, slice });
             }
-            Err(store::ReadError::Gone) => cx.store.settle(lane, handle.seq),
+            Err(store::ReadError::Gone) => {
+                cx.store.settle(lane, handle.seq);
+                self.forget(handle.lane, handle.seq);
+            }
             Err(_) => self.stats.corrupt += 1,
         }
-        self.pump(cx, out);
     }
 
     /// The dead letter's copy is stored, or goes nowhere: the original may go.
     pub fn bury(&mut self, store: &mut Store, handle: Handle) {
+        if is_grave(handle.lane)
+            && let Some(quorum) = &mut self.quorum
+        {
+            quorum.graves.arrived(store, handle);
+            return;
+        }
+        self.forget(handle.lane, handle.seq);
         self.held_bytes = self.held_bytes.saturating_sub(u64::from(handle.bytes));
         if let Some(lane) = self.ready.lane_id(handle.lane) {
             store.settle(lane, handle.seq);
@@ -137,7 +179,7 @@ impl Queue {
 
     /// Settles everything that waits; unacked messages stay. Gives back how many.
     pub fn purge(&mut self, store: &mut Store) -> u64 {
-        let purged = self.ready.purge(store);
+        let purged = self.ready.purge(store) + self.purge_quorum(store);
         self.expiry.due = Due::Never;
         self.unfinished = false;
         self.forget_own_times();
@@ -149,8 +191,8 @@ impl Queue {
         for consumer in self.consumers.take().iter().flat_map(|consumers| consumers.iter()) {
             cx.sink.cancelled(consumer.spec.key);
         }
-        for lane in self.ready.lanes() {
-            cx.store.delete_lane(lane.id);
+        for (_, lane) in self.lanes() {
+            cx.store.delete_lane(lane);
         }
         self.ready.count()
     }

@@ -6,5 +6,6 @@ mod expiry;
 mod limits;
 mod model;
 mod order;
+mod quorum;
 mod recovery;
 mod rig;

@@ -3,7 +3,10 @@
 use amqp::value::{Table, Value};
 
 use super::rig::table;
-use crate::queue::args::{ARGS, CONSUMER_ARGS, ConsumerArgs, Overflow, QueueArgs, inequivalent};
+use crate::queue::args::{
+    ARGS, CONSUMER_ARGS, ConsumerArgs, Overflow, QueueArgs, QueueKind, Retry, RetryOf,
+    inequivalent,
+};
 
 /// Declares with `words`; gives back `ok` or the reply text without the queue's name.
 fn declare(words: &str) -> String {
@@ -18,7 +21,7 @@ fn answer(table: &Table) -> String {
 }
 
 fn redeclare(old: &str, new: &str) -> String {
-    match inequivalent(&table(old), &table(new)) {
+    match inequivalent(&table(old), &table(new), false) {
         None => "ok".to_owned(),
         Some(difference) => difference
             .text("q", "/")
@@ -89,11 +92,95 @@ const DECLARES: &[(&str, &str)] = &[
     ("x-ha-policy=all x-consumer-timeout=1", "ok"),
 ];
 
+/// The same for quorum queues.
+const QUORUM_DECLARES: &[(&str, &str)] = &[
+    ("", "ok"),
+    ("x-expires=5000", "ok"),
+    ("x-expires=0", "invalid arg 'x-expires' for Q: {value_zero,0}"),
+    ("x-message-ttl=5", "ok"),
+    ("x-dead-letter-exchange=d", "ok"),
+    (
+        "x-dead-letter-routing-key=d",
+        "invalid arg 'x-dead-letter-routing-key' for Q: routing_key_but_no_dlx_defined",
+    ),
+    ("x-max-length=5 x-max-length-bytes=5", "ok"),
+    ("x-max-priority=5", "FOREIGN"),
+    ("x-overflow=drop-head", "ok"),
+    ("x-overflow=reject-publish", "ok"),
+    ("x-overflow=reject-publish-dlx", "ok"),
+    ("x-queue-mode=lazy", "FOREIGN"),
+    ("x-queue-mode=x", "FOREIGN"),
+    ("x-queue-version=2", "FOREIGN"),
+    ("x-single-active-consumer=true", "ok"),
+    ("x-queue-master-locator=client-local", "FOREIGN"),
+    ("x-queue-leader-locator=balanced", "ok"),
+    (
+        "x-queue-leader-locator=x",
+        "invalid arg 'x-queue-leader-locator' for Q: invalid_queue_locator_arg",
+    ),
+    ("x-delivery-limit=2", "ok"),
+    ("x-delivery-limit=-1", "ok"),
+    ("x-delivery-limit=a", "ok"),
+    ("x-quorum-initial-group-size=3", "ok"),
+    (
+        "x-quorum-initial-group-size=0",
+        "invalid arg 'x-quorum-initial-group-size' for Q: {value_zero,0}",
+    ),
+    (
+        "x-quorum-initial-group-size=-1",
+        "invalid arg 'x-quorum-initial-group-size' for Q: {value_negative,-1}",
+    ),
+    (
+        "x-quorum-initial-group-size=a",
+        "invalid arg 'x-quorum-initial-group-size' for Q: \"expected integer, got longstr\"",
+    ),
+    ("x-max-age=1D", "FOREIGN"),
+    ("x-stream-max-segment-size-bytes=5", "FOREIGN"),
+    ("x-initial-cluster-size=1", "FOREIGN"),
+    ("x-dead-letter-strategy=at-least-once", "ok"),
+    ("x-dead-letter-strategy=a", "invalid arg 'x-dead-letter-strategy' for Q: invalid_dlx_strategy"),
+    (
+        "x-dead-letter-strategy=1",
+        "invalid arg 'x-dead-letter-strategy' for Q: {unacceptable_type,long}",
+    ),
+    ("x-max-in-memory-length=5 x-max-in-memory-bytes=5", "ok"),
+    ("x-max-in-memory-length=-5", "invalid arg 'x-max-in-memory-length' for Q: {value_negative,-5}"),
+    ("x-consumer-timeout=5 x-unknown=5 x-delayed-retry-type=all", "ok"),
+];
+
 #[test]
 fn declares_are_answered_as_rabbitmq_does() {
     for (words, want) in DECLARES {
         assert_eq!(declare(words), *want, "{words}");
     }
+    for (words, want) in QUORUM_DECLARES {
+        let name = words.split('=').next().unwrap_or_default();
+        let foreign = format!("invalid arg '{name}' for Q of queue type rabbit_quorum_queue");
+        let want = if *want == "FOREIGN" { &foreign } else { *want };
+        assert_eq!(declare(&format!("x-queue-type=quorum {words}")), want, "{words}");
+    }
+}
+
+#[test]
+fn arguments_of_quorum_queues_mean_what_they_say() {
+    let parse = |words: &str| QueueArgs::parse(&table(&format!("x-queue-type=quorum {words}")));
+    let args = parse("x-delivery-limit=3 x-delayed-retry-type=failed x-delayed-retry-min=10").unwrap();
+    assert_eq!((args.kind, args.max_priority, args.default_priority), (QueueKind::Quorum, 31, 4));
+    assert_eq!(args.delivery_limit, Some(3));
+    assert_eq!(args.retry, Retry { which: RetryOf::Failed, min: 10, max: None });
+    assert_eq!(parse("x-delivery-limit=-1").unwrap().delivery_limit, None);
+    assert_eq!(parse("x-overflow=reject-publish-dlx").unwrap().overflow, Overflow::DropHead);
+    let strategies = [
+        ("x-overflow=reject-publish x-dead-letter-exchange=d", true),
+        ("x-overflow=reject-publish", false),
+        ("x-dead-letter-exchange=d", false),
+    ];
+    for (words, keeps) in strategies {
+        let args = parse(&format!("x-dead-letter-strategy=at-least-once {words}")).unwrap();
+        assert_eq!(args.keeps_dead_letters(), keeps, "{words}");
+    }
+    let classic = QueueArgs::parse(&table("x-delayed-retry-type=all x-delayed-retry-min=1")).unwrap();
+    assert_eq!(classic, QueueArgs::default());
 }
 
 #[test]
@@ -114,6 +201,10 @@ fn the_first_offender_is_the_one_rabbitmq_names() {
         ("x-expires=0 x-delivery-limit=1", "x-expires"),
         ("x-delivery-limit=1 x-max-age=1h", "x-delivery-limit"),
         ("x-max-age=1h x-dead-letter-strategy=a", "x-max-age"),
+        ("x-dead-letter-strategy=a x-max-age=1h", "x-dead-letter-strategy"),
+        ("x-queue-type=quorum x-max-priority=5 x-queue-mode=lazy", "x-max-priority"),
+        ("x-queue-type=quorum x-queue-mode=lazy x-max-priority=5", "x-queue-mode"),
+        ("x-queue-type=quorum x-max-priority=5 x-expires=0", "x-expires"),
     ];
     for (words, name) in cases {
         assert!(declare(words).contains(&format!("arg '{name}'")), "{words}: {}", declare(words));
@@ -121,13 +212,21 @@ fn the_first_offender_is_the_one_rabbitmq_names() {
 }
 
 #[test]
-fn other_queue_types_are_refused_by_name() {
-    for name in ["quorum", "stream"] {
-        let want = format!(
-            "invalid arg 'x-queue-type' for Q: \"queue type '{name}' is not supported, use 'classic'\""
-        );
-        assert_eq!(declare(&format!("x-queue-type={name}")), want);
+fn streams_are_refused_by_name() {
+    let want = "invalid arg 'x-queue-type' for Q: \
+                \"queue type 'stream' is not supported yet, use 'quorum' or 'classic'\"";
+    assert_eq!(declare("x-queue-type=stream"), want);
+    assert_eq!(declare("x-queue-type=stream x-max-age=1h"), want);
+}
+
+#[test]
+fn kinds_are_named_as_in_x_queue_type() {
+    for kind in QueueKind::ALL {
+        assert_eq!(QueueKind::parse(kind.name()), Some(kind));
+        let args = QueueArgs::parse(&table(&format!("x-queue-type={}", kind.name()))).unwrap();
+        assert_eq!(args.kind, kind);
     }
+    assert_eq!(QueueKind::parse("stream"), None);
 }
 
 #[test]
@@ -166,6 +265,7 @@ fn arguments_mean_what_they_say() {
             overflow: Overflow::RejectPublish,
             max_priority: 9,
             single_active_consumer: true,
+            ..QueueArgs::default()
         }
     );
     assert_eq!(QueueArgs::parse(&Table::new()).unwrap(), QueueArgs::default());
@@ -224,6 +324,32 @@ fn redeclares_are_answered_as_rabbitmq_does() {
         ),
         ("x-unknown=1", "x-other=2", "ok"),
         (
+            "x-queue-type=quorum",
+            "",
+            "'x-queue-type' for Q: received none but current is the value 'quorum' of type 'longstr'",
+        ),
+        (
+            "x-queue-type=quorum",
+            "x-queue-type=classic",
+            "'x-queue-type' for Q: received 'classic' but current is 'quorum'",
+        ),
+        ("x-queue-type=quorum", "x-queue-type=quorum x-max-priority=5", "ok"),
+        (
+            "x-queue-type=quorum x-delivery-limit=5",
+            "x-queue-type=quorum x-delivery-limit=6",
+            "'x-delivery-limit' for Q: received '6' but current is '5'",
+        ),
+        (
+            "x-queue-type=quorum x-dead-letter-strategy=at-least-once",
+            "x-queue-type=quorum",
+            "'x-dead-letter-strategy' for Q: received none but current is the value 'at-least-once' of type 'longstr'",
+        ),
+        (
+            "x-queue-type=quorum x-quorum-initial-group-size=1",
+            "x-queue-type=quorum x-quorum-initial-group-size=3",
+            "'x-quorum-initial-group-size' for Q: received '3' but current is '1'",
+        ),
+        (
             "x-message-ttl=1 x-expires=6",
             "x-message-ttl=2 x-expires=7",
             "'x-expires' for Q: received '7' but current is '6'",
@@ -232,6 +358,14 @@ fn redeclares_are_answered_as_rabbitmq_does() {
     for (old, new, want) in cases {
         assert_eq!(redeclare(old, new), want, "{old} then {new}");
     }
+}
+
+#[test]
+fn a_quorum_queue_may_be_redeclared_as_a_classic_one_when_that_is_allowed() {
+    let (quorum, classic) = (table("x-queue-type=quorum"), table("x-queue-type=classic"));
+    assert_eq!(inequivalent(&quorum, &classic, true), None);
+    assert_eq!(inequivalent(&quorum, &Table::new(), true), None);
+    assert!(inequivalent(&classic, &quorum, true).is_some());
 }
 
 #[test]
@@ -244,10 +378,11 @@ fn redeclare_with_another_width_of_integer_is_equal() {
     for value in
         [Value::I8(5), Value::U8(5), Value::I16(5), Value::U16(5), Value::I32(5), Value::U32(5)]
     {
-        assert_eq!(inequivalent(&with(Value::I64(5)), &with(value.clone())), None, "{value:?}");
+        let difference = inequivalent(&with(Value::I64(5)), &with(value.clone()), false);
+        assert_eq!(difference, None, "{value:?}");
     }
-    assert!(inequivalent(&with(Value::I64(5)), &with(Value::F64(5.0))).is_some());
-    assert!(inequivalent(&with(Value::I64(5)), &with(Value::from("5"))).is_some());
+    assert!(inequivalent(&with(Value::I64(5)), &with(Value::F64(5.0)), false).is_some());
+    assert!(inequivalent(&with(Value::I64(5)), &with(Value::from("5")), false).is_some());
 }
 
 #[test]
@@ -268,13 +403,13 @@ fn consumers_are_answered_as_rabbitmq_does() {
         ("x-consumer-timeout=a", "ok"),
     ];
     for (words, want) in cases {
-        let got = match ConsumerArgs::parse(&table(words)) {
+        let got = match ConsumerArgs::parse(&table(words), QueueKind::Classic) {
             Ok(_) => "ok".to_owned(),
             Err(error) => error.text("q", "/").replace(" queue 'q' in vhost '/'", " Q"),
         };
         assert_eq!(got, want, "{words}");
     }
-    assert_eq!(ConsumerArgs::parse(&table("x-priority=-5")).unwrap().priority, -5);
+    assert_eq!(ConsumerArgs::parse(&table("x-priority=-5"), QueueKind::Quorum).unwrap().priority, -5);
 }
 
 #[test]

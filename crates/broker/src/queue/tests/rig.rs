@@ -7,13 +7,14 @@
 //! publish a b ttl=5 prio=3 size=9   => c<a, refused b, dead b maxlen
 //! consume c no-ack prefetch=1 priority=2 exclusive
 //! cancel c | close c (cancel and requeue what it holds) | block c | resume c
-//! ack a b | reject a b | requeue a b          what consumers or gets hold
+//! ack a b | reject a b | requeue a b | nack a b    what consumers or gets hold
 //! get | get no-ack                            => a, +3 (so many still wait)
 //! purge | delete | at 500 (the clock) | count | deadline
 //! sync (the store's turn) | restart | crash | damage a (crash, and the bytes of a's body are not what they were)
 //! ```
 //!
-//! `c<a` is a delivery, `c<a*` one with redelivered, `dead a reason` a dead letter.
+//! `c<a` is a delivery, `c<a*` one with redelivered, `c<a*2/3` one whose headers say that it came back three times, twice
+//! as a failure; `dead a reason` is a dead letter.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
@@ -29,7 +30,7 @@ use store::{Options, Recovered, Store};
 
 use crate::message::Message;
 use crate::queue::args::{ConsumerArgs, QueueArgs, QueueKind};
-use crate::queue::{Admission, ConsumerSpec, Outbox, Queue, QueueSpec};
+use crate::queue::{Admission, ConsumerSpec, Outbox, Queue, QueueSpec, Return};
 use crate::{ConsumerKey, Cx, Delivery, Handle, Millis, QueueId, Sink};
 
 /// Runs a script against a queue with these arguments (`name=value` words).
@@ -72,7 +73,7 @@ impl Sink for Recorder {
 
     fn deliver(&mut self, to: ConsumerKey, d: Delivery<'_>) {
         let name = name_of(d.message.body);
-        let again = if d.redelivered { "*" } else { "" };
+        let again = again(d.redelivered, d.message);
         self.effects.push(format!("{}<{name}{again}", consumer_name(to)));
         if !d.no_ack {
             let before = self.held.insert(name, (d.handle, Some(to)));
@@ -82,6 +83,17 @@ impl Sink for Recorder {
 
     fn cancelled(&mut self, to: ConsumerKey) {
         self.effects.push(format!("cancelled {}", consumer_name(to)));
+    }
+}
+
+/// How a delivery that is not the first one looks.
+fn again(redelivered: bool, message: &Message<'_>) -> String {
+    let headers = message.properties.headers().map(|headers| headers.decode().expect("sound"));
+    let count = |name| headers.as_ref().and_then(|headers| headers.get(name)?.as_i64());
+    match (count("x-delivery-count"), count("x-acquired-count")) {
+        _ if !redelivered => String::new(),
+        (None, None) => "*".to_owned(),
+        (failed, acquired) => format!("*{}/{}", failed.unwrap_or(0), acquired.unwrap_or(0)),
     }
 }
 
@@ -233,7 +245,7 @@ impl Rig {
         let store = store.as_mut().expect("open");
         let held: Vec<_> = rest.iter().filter_map(|name| sink.held.get(*name).copied()).collect();
         match command {
-            "ack" | "reject" | "requeue" => {
+            "ack" | "reject" | "requeue" | "nack" => {
                 assert_eq!(held.len(), rest.len(), "nobody holds one of {rest:?}");
                 sink.held.retain(|name, _| !rest.contains(&name.as_str()));
             }
@@ -243,7 +255,8 @@ impl Rig {
         match command {
             "ack" => held.iter().for_each(|(h, by)| queue.settle(&mut cx, *h, *by, out)),
             "reject" => held.iter().for_each(|(h, by)| queue.discard(&mut cx, *h, *by, out)),
-            "requeue" => queue.requeue(&mut cx, &held, out),
+            "requeue" => queue.requeue(&mut cx, &held, Return::Failed, out),
+            "nack" => queue.requeue(&mut cx, &held, Return::Nacked, out),
             "resume" => {
                 cx.sink.refusing.remove(&key(rest[0]));
                 queue.resume(&mut cx, key(rest[0]), out);
@@ -333,8 +346,8 @@ impl Rig {
         let effect = match queue.get(&mut cx, no_ack, out) {
             None => "empty".to_owned(),
             Some(got) => {
-                let name = name_of(Message::parse(&got.slice).expect("whole").body);
-                let again = if got.redelivered { "*" } else { "" };
+                let message = Message::parse(&got.slice).expect("whole");
+                let (name, again) = (name_of(message.body), again(got.redelivered, &message));
                 if !no_ack {
                     cx.sink.held.insert(name.clone(), (got.handle, None));
                 }
@@ -385,11 +398,17 @@ impl Rig {
         }
         let (mut store, recovered) = open(&self.vfs);
         assert_eq!(recovered.clean, clean);
+        // As the broker logs it.
+        let mut counts: Vec<_> = self.queue.all_counts().collect();
         let found = lanes.iter().map(|(level, id)| {
             let lane = recovered.lanes.iter().find(|lane| lane.lane == *id);
             (*level, lane.expect("a durable lane comes back"))
         });
         self.queue = Queue::recover(spec(&self.arguments, self.now), found, &mut store);
+        self.queue.restore_counts(&store, |lane| {
+            let known = counts.iter_mut().find(|(other, _)| *other == lane);
+            known.map_or_else(Vec::new, |(_, counts)| std::mem::take(counts))
+        });
         self.store = Some(store);
         self.sink.held.clear();
         self.sink.refusing.clear();
@@ -430,7 +449,8 @@ impl Rig {
         let stats = self.queue.lanes().map(|(_, lane)| store.stats(lane));
         let (live, bytes) = stats.fold((0, 0), |(n, b), lane| (n + lane.live, b + lane.live_bytes));
         let kept = self.queue.stats.corrupt;
-        assert_eq!(self.queue.ready() + self.queue.unacked() + kept, live, "messages");
+        let waiting = self.queue.ready() + self.queue.delayed();
+        assert_eq!(waiting + self.queue.unacked() + kept, live, "messages");
         assert_eq!(self.sink.held.len() as u64, self.queue.unacked(), "unacked");
         if kept == 0 {
             let held = self.queue.unacked_bytes();
