@@ -29,6 +29,12 @@ pub enum AdminError {
     /// A permission is not a regular expression.
     #[error(transparent)]
     Pattern(#[from] PatternError),
+    /// What is wrong with a policy, a limit or a parameter: RabbitMQ's lines.
+    #[error("Validation failed\n\n{}\n", .0.join("\n"))]
+    Validation(Vec<String>),
+    /// There is no such policy or parameter.
+    #[error("Parameter does not exist")]
+    NoParameter,
 }
 
 impl Broker {
@@ -160,12 +166,21 @@ impl Broker {
         for id in queues {
             self.remove_queue(cx, id);
         }
-        self.vhosts.remove(name);
+        let vhost = self.vhosts.remove(name);
+        let rooms = vhost.iter().flat_map(|vhost| vhost.exchanges().filter_map(|x| x.room));
+        rooms.for_each(|room| self.close_room(cx.store, room));
+        let histories = vhost.iter().flat_map(|vhost| vhost.exchanges().filter_map(|x| x.history));
+        histories.for_each(|history| self.histories.close(history));
         for user in self.users.by_name.values_mut() {
             user.permissions.remove(name);
         }
         self.changed();
         Ok(Record::VhostDeleted { name: name.to_owned() }.log(cx.store))
+    }
+
+    /// The virtual host of that name.
+    pub(crate) fn vhost_named_mut(&mut self, name: &str) -> Result<&mut Vhost, AdminError> {
+        self.vhosts.get_mut(name).ok_or_else(|| AdminError::NoVhost(name.to_owned()))
     }
 
     fn user_mut(&mut self, name: &str) -> Result<&mut User, AdminError> {

@@ -173,6 +173,9 @@ impl Broker {
         }
         if declare.passive {
             let id = self.usable_queue(who, &name)?;
+            if let Some(queue) = self.queues.get_mut(id) {
+                queue.touch(cx.now);
+            }
             return Ok(self.declared(id, 0));
         }
         let augmented = self.augmented(who, &declare);

@@ -16,6 +16,7 @@ pub mod delayed;
 pub mod event;
 pub mod exchange;
 pub mod history;
+pub mod interceptor;
 pub mod expression;
 pub mod message;
 pub mod policy;

@@ -3,22 +3,42 @@
 use std::cell::OnceCell;
 use std::hash::{BuildHasher, Hasher};
 
+use amqp::content::Properties;
 use amqp::value::{RawTable, Table};
 
 use crate::binding::{Destination, ExchangeId};
+use crate::exchange::delayed::{Delay, delay};
+use crate::exchange::random::Dice;
+use crate::history::HistoryId;
 use crate::vhost::Vhost;
 use crate::{HashState, QueueId};
 
-/// The headers of a message, decoded when the first headers exchange asks.
+/// What exchanges can look at beside the key: the properties of a message, its headers decoded when the first exchange asks.
 pub struct Headers<'a> {
+    properties: Properties<'a>,
     raw: Option<RawTable<'a>>,
     decoded: OnceCell<Table>,
 }
 
 impl<'a> Headers<'a> {
-    /// Wraps headers as they came.
-    pub fn new(raw: Option<RawTable<'a>>) -> Headers<'a> {
-        Headers { raw, decoded: OnceCell::new() }
+    /// Wraps properties and the headers in them, which the caller has found.
+    pub fn new(properties: Properties<'a>, raw: Option<RawTable<'a>>) -> Headers<'a> {
+        Headers { properties, raw, decoded: OnceCell::new() }
+    }
+
+    /// Wraps properties.
+    pub fn of(properties: Properties<'a>) -> Headers<'a> {
+        Headers::new(properties, properties.headers())
+    }
+
+    /// All properties.
+    pub fn properties(&self) -> Properties<'a> {
+        self.properties
+    }
+
+    /// Whether a delayed exchange holds the message back.
+    fn asks_for_delay(&self) -> bool {
+        matches!(delay(self.raw), Delay::Wait(_) | Delay::TooLong)
     }
 
     /// The headers sorted by name. Headers that cannot be decoded count as none: their publisher was refused before.
@@ -42,6 +62,9 @@ impl Vhost {
     /// Adds the queues that a message to the exchange reaches, each once. Answers whether the same keys always reach the
     /// same queues until the next change of the topology, so that the answer may be cached.
     ///
+    /// A delayed exchange holds a message back that asks for it: its room is among the queues then. So is the history of
+    /// an exchange that remembers.
+    ///
     /// An exchange is visited at most once, so cycles end. One that reaches nothing, neither queue nor exchange, hands the
     /// message to its alternate exchange.
     pub fn route(
@@ -49,6 +72,7 @@ impl Vhost {
         start: ExchangeId,
         keys: &[&[u8]],
         headers: &Headers<'_>,
+        dice: &mut Dice,
         queues: &mut Vec<QueueId>,
     ) -> bool {
         let Vhost { exchanges, exchange_names, queue_names, scratch, .. } = self;
@@ -64,8 +88,15 @@ impl Vhost {
             }
             exchange.visited = *round;
             by_key &= exchange.routes_by_key();
+            if let Some(room) = exchange.room
+                && headers.asks_for_delay()
+            {
+                queues.push(room.target());
+                continue;
+            }
+            queues.extend(exchange.history.map(HistoryId::target));
             found.clear();
-            exchange.route(keys, headers, queue_names, found);
+            exchange.route(keys, headers, queue_names, dice, found);
             if found.is_empty()
                 && let Some(alternate) = &exchange.alternate
                 && let Some(id) = exchange_names.get(alternate)

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use service::http::{Ask, Health, Reason};
 use service::machine;
-use service::metrics::{Histogram, Kind, Text};
+use service::metrics::{Bounds, Histogram, Kind, Text};
 use tokio::sync::mpsc;
 
 use crate::shard::Shard;
@@ -18,9 +18,23 @@ const PROTOCOL: [(&str, &str); 1] = [("protocol", "amqp091")];
 const PROTOCOL_AND_QUEUE: [(&str, &str); 2] =
     [("protocol", "amqp091"), ("queue_type", "rabbit_classic_queue")];
 
+/// The broker's bounds of lateness, as seconds.
+const LATENESS_BOUNDS: Bounds = &[
+    (1, "0.001"),
+    (2, "0.002"),
+    (5, "0.005"),
+    (10, "0.01"),
+    (50, "0.05"),
+    (100, "0.1"),
+    (1000, "1"),
+    (10_000, "10"),
+];
+
 /// The numbers of one moment.
 pub(crate) struct Snapshot {
     broker: broker::stats::BrokerStats,
+    delayed: broker::delayed::DelayedStats,
+    delayed_messages: u64,
     counters: crate::amqp::connections::Counters,
     health: store::Health,
     sizes: Histogram,
@@ -385,6 +399,41 @@ const METRICS: &[Row] = &[
         |s| s.health.segments as f64,
     ),
     (
+        "leveret_delayed_messages",
+        Kind::Gauge,
+        Labels::None,
+        "Messages that wait in delayed exchanges.",
+        |s| s.delayed_messages as f64,
+    ),
+    (
+        "leveret_delayed_released_total",
+        Kind::Counter,
+        Labels::None,
+        "Delayed messages that went on.",
+        |s| s.delayed.released as f64,
+    ),
+    (
+        "leveret_delayed_unroutable_total",
+        Kind::Counter,
+        Labels::None,
+        "Delayed messages that went on and reached no queue.",
+        |s| s.delayed.unroutable as f64,
+    ),
+    (
+        "leveret_delayed_cancelled_total",
+        Kind::Counter,
+        Labels::None,
+        "Delayed messages that were cancelled.",
+        |s| s.delayed.cancelled as f64,
+    ),
+    (
+        "leveret_delayed_corrupt_total",
+        Kind::Counter,
+        Labels::None,
+        "Delayed messages found damaged; they are not delivered.",
+        |s| s.delayed.corrupt as f64,
+    ),
+    (
         "leveret_store_corrupt_total",
         Kind::Counter,
         Labels::None,
@@ -414,6 +463,8 @@ impl Shard {
         let totals = self.broker.totals();
         Snapshot {
             broker: self.broker.stats(),
+            delayed: self.broker.delayed_stats(),
+            delayed_messages: self.broker.delayed_count(),
             counters: self.connections.counters,
             health: self.store.health(),
             sizes: self.sizes.clone(),
@@ -486,6 +537,14 @@ fn write(snapshot: &Snapshot, text: &mut Text) {
         };
         text.family(name, *kind, help).sample(labels, value(snapshot));
     }
+    let stats = &snapshot.delayed;
+    let late = Histogram::counted(LATENESS_BOUNDS, &stats.late, stats.late_sum_ms);
+    text.family(
+        "leveret_delayed_lateness_seconds",
+        Kind::Histogram,
+        "How late delayed messages went on.",
+    )
+    .histogram_ms(&[], &late);
     text.family("rabbitmq_message_size_bytes", Kind::Histogram, "Size of messages received.")
         .histogram(&PROTOCOL, &snapshot.sizes);
 }

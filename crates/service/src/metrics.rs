@@ -168,6 +168,15 @@ impl Histogram {
         Histogram { bounds, counts: vec![0; bounds.len() + 1], sum: 0 }
     }
 
+    /// A histogram that was counted elsewhere: one count per bound, and one for what is above all bounds. Counts beyond
+    /// that are ignored, missing ones are 0.
+    pub fn counted(bounds: Bounds, counts: &[u64], sum: u64) -> Histogram {
+        let mut histogram = Histogram::new(bounds);
+        histogram.counts.iter_mut().zip(counts).for_each(|(own, count)| *own = *count);
+        histogram.sum = sum;
+        histogram
+    }
+
     /// Counts `value`. No allocation; a handful of comparisons.
     pub fn observe(&mut self, value: u64) {
         let bucket = self.bounds.iter().position(|(bound, _)| value <= *bound);

@@ -99,8 +99,12 @@ fn text_millis(text: &[u8]) -> Option<i64> {
 /// Turns the header into what a delivered message has: the delay below zero, so that nothing delays it again and its
 /// consumer sees what it was. The type is RabbitMQ's where the number fits.
 pub fn spend(headers: &mut Table) {
-    let Some(Delay::Wait(millis)) = headers.get(X_DELAY).map(meaning) else { return };
-    let spent = -(millis as i64);
+    let waited = match headers.get(X_DELAY).map(meaning) {
+        Some(Delay::Wait(millis)) => millis,
+        Some(Delay::TooLong) => DELAY_MAX,
+        _ => return,
+    };
+    let spent = -(waited as i64);
     headers.insert(X_DELAY, i32::try_from(spent).map_or(Value::I64(spent), Value::I32));
 }
 

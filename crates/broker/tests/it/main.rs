@@ -5,6 +5,8 @@ mod bindings;
 mod consuming;
 mod dead_letters;
 mod declares;
+mod delayed;
+mod hashing;
 mod publishing;
 mod recovery;
 mod rig;

@@ -76,6 +76,7 @@ fn a_delivered_message_shows_its_delay_below_zero() {
         (text("5000"), Value::I32(-5000)),
         (Value::F64(5000.7), Value::I32(-5000)),
         (Value::I64(4_294_967_296), Value::I64(-4_294_967_296)),
+        (Value::I64(i64::MAX), Value::I64(-(DELAY_MAX as i64))),
         (Value::I32(-5000), Value::I32(-5000)),
         (Value::Void, Value::Void),
     ];
