@@ -155,7 +155,8 @@ impl Broker {
             refuse_default(ends.destination)?;
         }
         refuse_default(ends.source)?;
-        self.check(who, Access::Read, Resource::Exchange, ends.source)
+        self.check(who, Access::Read, Resource::Exchange, ends.source)?;
+        self.check_topics(who, Access::Read, ends.source, &[ends.key.as_bytes()])
     }
 
     /// The binding between things that are there; the source is missed first.

@@ -189,7 +189,16 @@ impl Exchange {
         };
         let alternate =
             spec.arguments.get(ALTERNATE_EXCHANGE).and_then(Value::as_str).map(Rc::from);
-        Exchange { spec, policy: None, alternate, routes_as, room: None, history: None, matcher, visited: 0 }
+        Exchange {
+            spec,
+            policy: None,
+            alternate,
+            routes_as,
+            room: None,
+            history: None,
+            matcher,
+            visited: 0,
+        }
     }
 
     /// Why the type does not take a binding; `queue` is the kind of the queue that it leads to, none for an exchange.

@@ -19,6 +19,7 @@ pub mod history;
 pub mod interceptor;
 pub mod expression;
 pub mod message;
+pub mod parameter;
 pub mod policy;
 pub mod publish;
 pub mod queue;

@@ -107,6 +107,9 @@ impl Broker {
         if asks_for_reply || copies || self.settings.interceptors.any() {
             return self.publish_rewritten(cx, who, cache, publish, message, &scan);
         }
+        if known.is_none() {
+            self.check_topic_keys(who, exchange, &[routing_key])?;
+        }
         if let Some(claimed) = scan.user_id {
             self.check_user_id(who, claimed)?;
         }
@@ -161,11 +164,12 @@ impl Broker {
         self.settings.interceptors.apply(&mut rewritten, cx.now, &self.settings.node);
         let headers = rewritten.headers.as_ref();
         let (open, blind) = (copies(headers, CC)?, copies(headers, BCC)?);
+        let mut keys: Vec<&[u8]> = vec![message.routing_key];
+        keys.extend(open.iter().chain(&blind).map(Vec::as_slice));
+        self.check_topic_keys(who, message.exchange, &keys)?;
         if let Some(claimed) = scan.user_id {
             self.check_user_id(who, claimed)?;
         }
-        let mut keys: Vec<&[u8]> = vec![message.routing_key];
-        keys.extend(open.iter().chain(&blind).map(Vec::as_slice));
         if let Some(headers) = &mut rewritten.headers {
             while headers.remove(BCC).is_some() {}
         }
@@ -421,6 +425,17 @@ impl Broker {
             return Err(refused(format!("cannot publish to internal {named}")));
         }
         Ok(exchange.room.is_some())
+    }
+
+    /// An exchange whose name is not text is not there, which was found out before.
+    fn check_topic_keys(
+        &self,
+        who: &Session,
+        exchange: &[u8],
+        keys: &[&[u8]],
+    ) -> Result<(), AmqpError> {
+        let exchange = str::from_utf8(exchange).unwrap_or_default();
+        self.check_topics(who, Access::Write, exchange, keys)
     }
 
     fn check_user_id(&self, who: &Session, claimed: &[u8]) -> Result<(), AmqpError> {
