@@ -35,6 +35,29 @@ impl Kind {
     }
 }
 
+/// How a broker speaks TLS.
+#[derive(Debug, Clone)]
+pub(crate) struct Tls {
+    pub port: u16,
+    /// Has `ca.pem`, `server.pem` and `server.key`.
+    pub certificates: PathBuf,
+    pub clients: Clients,
+}
+
+/// What clients do that speak TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Clients {
+    ShowCertificates,
+    MayShowCertificates,
+}
+
+impl Clients {
+    /// Whether one without a certificate is refused.
+    pub(crate) fn have_to(self) -> bool {
+        self == Clients::ShowCertificates
+    }
+}
+
 /// What a suite wants of its broker.
 #[derive(Debug, Clone)]
 pub(crate) struct Wanted {
@@ -42,8 +65,8 @@ pub(crate) struct Wanted {
     pub dir: PathBuf,
     /// AMQP on loopback.
     pub amqp: u16,
-    /// AMQP over TLS with client certificates; the folder has `ca.pem`, `server.pem`, `server.key`.
-    pub tls: Option<(u16, PathBuf)>,
+    /// AMQP over TLS on loopback.
+    pub tls: Option<Tls>,
     /// A user that takes guest's place.
     pub user: Option<(&'static str, &'static str)>,
     /// The product name that Leveret gives clients; the oracle has but one.
@@ -191,13 +214,14 @@ fn config_file(wanted: &Wanted) -> String {
     if let Some(product) = &wanted.product {
         text.push_str(&format!("product = {product:?}\n"));
     }
-    if let Some((port, dir)) = &wanted.tls {
+    if let Some(Tls { port, certificates: dir, clients }) = &wanted.tls {
         text.push_str(&format!(
             "amqps_listen = \"127.0.0.1:{port}\"\ntls_cert = {:?}\ntls_key = {:?}\ntls_ca = {:?}\n\
-             tls_verify = \"verify_peer\"\ntls_fail_if_no_peer_cert = true\n",
+             tls_verify = \"verify_peer\"\ntls_fail_if_no_peer_cert = {}\n",
             dir.join("server.pem"),
             dir.join("server.key"),
             dir.join("ca.pem"),
+            clients.have_to(),
         ));
     }
     if let Some((name, password)) = wanted.user {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use crate::broker::Tls;
 use crate::process::{self, Running};
 
 /// Where Debian's package keeps its scripts.
@@ -25,9 +26,8 @@ pub(crate) struct Setup {
     pub dir: PathBuf,
     /// AMQP on 127.0.0.1 and ::1.
     pub amqp: u16,
-    /// AMQP over TLS on 127.0.0.1, with the certificates `ca.pem`, `server.pem` and `server.key`
-    /// of this folder.
-    pub tls: Option<(u16, PathBuf)>,
+    /// AMQP over TLS on 127.0.0.1.
+    pub tls: Option<Tls>,
     /// Further lines of `rabbitmq.conf`.
     pub config: String,
     /// A user that takes guest's place.
@@ -101,12 +101,12 @@ impl Setup {
              vm_memory_high_watermark.relative = 0.6\ndisk_free_limit.absolute = 1GB\n",
             port = self.amqp
         );
-        if let Some((port, dir)) = &self.tls {
-            let dir = dir.display();
+        if let Some(Tls { port, certificates, clients }) = &self.tls {
+            let (dir, needed) = (certificates.display(), clients.have_to());
             text.push_str(&format!(
                 "listeners.ssl.1 = 127.0.0.1:{port}\nssl_options.cacertfile = {dir}/ca.pem\n\
                  ssl_options.certfile = {dir}/server.pem\nssl_options.keyfile = {dir}/server.key\n\
-                 ssl_options.verify = verify_peer\nssl_options.fail_if_no_peer_cert = true\n"
+                 ssl_options.verify = verify_peer\nssl_options.fail_if_no_peer_cert = {needed}\n"
             ));
         }
         if let Some((name, password)) = self.user {

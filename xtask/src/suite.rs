@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::broker::{self, Broker, Kind, Wanted};
+use crate::broker::{self, Broker, Clients, Kind, Tls, Wanted};
 use crate::{known, namespace, peers, process};
 
 /// One suite.
@@ -32,132 +32,109 @@ pub(crate) struct Suite {
     /// Runs the tests against a broker on port 5672 of this namespace.
     run: fn(&Place) -> Result<Results>,
     user: Option<(&'static str, &'static str)>,
-    tls: bool,
+    /// Whether there is TLS, on port 5671.
+    tls: Option<Clients>,
     limit: Duration,
 }
 
-/// Every suite, in the order in which they run.
+/// What most suites have in common.
+const PLAIN: Suite = Suite {
+    name: "",
+    what: "",
+    product: None,
+    oracle_live: false,
+    prepare: || Ok(()),
+    run: |_| Ok(Results(BTreeMap::new())),
+    user: None,
+    tls: None,
+    limit: Duration::from_secs(300),
+};
+
+/// Every suite. Several run at once, and begin in this order: those that take longest first.
 pub(crate) const SUITES: &[Suite] = &[
+    Suite {
+        name: "java",
+        what: "client, functional, server and TLS tests of RabbitMQ's Java client 5.0.0",
+        prepare: java::prepare,
+        run: java::run,
+        tls: Some(Clients::MayShowCertificates),
+        limit: Duration::from_secs(1500),
+        ..PLAIN
+    },
+    Suite {
+        name: "celery",
+        what: "integration tests of celery 5.7.0's tasks and workers, with Redis for results",
+        run: python::celery,
+        limit: Duration::from_secs(1200),
+        ..PLAIN
+    },
     Suite {
         name: "amqp-tools",
         what: "amqp-publish, amqp-get, amqp-consume, amqp-declare-queue, amqp-delete-queue (rabbitmq-c)",
-        product: None,
         oracle_live: true,
-        prepare: || Ok(()),
         run: amqp_tools::run,
-        user: None,
-        tls: false,
         limit: Duration::from_secs(120),
+        ..PLAIN
     },
     Suite {
         name: "lapin",
         what: "tests of the crate lapin 4.12.3",
-        product: None,
         oracle_live: true,
         prepare: || crates::prepare("lapin"),
         run: |place| crates::run("lapin", place),
-        user: None,
-        tls: false,
         limit: Duration::from_secs(240),
+        ..PLAIN
     },
     Suite {
         name: "py-amqp",
         what: "integration tests of py-amqp 5.4.2, plain and TLS",
-        product: None,
         oracle_live: true,
         prepare: certificates::prepare,
         run: python::py_amqp,
-        user: None,
-        tls: true,
+        tls: Some(Clients::ShowCertificates),
         limit: Duration::from_secs(240),
+        ..PLAIN
     },
     Suite {
         name: "amqp091-go",
         what: "all tests of amqp091-go 1.5.0 with the tag integration",
-        product: None,
-        oracle_live: false,
         prepare: go::prepare,
         run: go::run,
-        user: None,
-        tls: false,
         limit: Duration::from_secs(240),
+        ..PLAIN
     },
     Suite {
         name: "kombu",
         what: "integration tests of kombu 5.7.0 over py-amqp",
-        product: None,
-        oracle_live: false,
-        prepare: || Ok(()),
         run: python::kombu,
-        user: None,
-        tls: false,
-        limit: Duration::from_secs(300),
+        ..PLAIN
     },
     Suite {
         name: "kombu-leveret",
         what: "the same with a product name that clients have no special habits for",
         product: Some("Leveret"),
-        oracle_live: false,
-        prepare: || Ok(()),
         run: python::kombu,
-        user: None,
-        tls: false,
-        limit: Duration::from_secs(300),
+        ..PLAIN
     },
     Suite {
         name: "amqprs",
         what: "unit and integration tests of the crate amqprs 2.1.5",
-        product: None,
-        oracle_live: false,
         prepare: || crates::prepare("amqprs"),
         run: |place| crates::run("amqprs", place),
         user: Some(("user", "bitnami")),
-        tls: false,
-        limit: Duration::from_secs(300),
-    },
-    Suite {
-        name: "celery",
-        what: "integration tests of celery 5.7.0's tasks and workers, with Redis for results",
-        product: None,
-        oracle_live: false,
-        prepare: || Ok(()),
-        run: python::celery,
-        user: None,
-        tls: false,
-        limit: Duration::from_secs(1200),
+        ..PLAIN
     },
     Suite {
         name: "celery-delays",
         what: "countdowns of celery 5.7.0 on quorum queues, by its 28 levels of queues",
-        product: None,
-        oracle_live: false,
-        prepare: || Ok(()),
         run: |place| python::delays(place, "test_celery_delays.py"),
-        user: None,
-        tls: false,
-        limit: Duration::from_secs(300),
+        ..PLAIN
     },
     Suite {
         name: "nservicebus-delays",
         what: "the 28 levels of NServiceBus' delayed delivery, on quorum and on classic queues",
-        product: None,
-        oracle_live: false,
-        prepare: || Ok(()),
         run: |place| python::delays(place, "test_nservicebus_delays.py"),
-        user: None,
-        tls: false,
-        limit: Duration::from_secs(300),
-    },
-    Suite {
-        name: "java",
-        what: "client, functional and server tests of RabbitMQ's Java client 5.0.0",
-        product: None,
-        oracle_live: false,
-        prepare: || Ok(()),
-        run: java::run,
-        user: None,
-        tls: false,
-        limit: Duration::from_secs(900),
+        ..PLAIN
     },
 ];
 
@@ -379,7 +356,11 @@ pub(crate) fn inside(args: &[String]) -> Result<()> {
     let wanted = Wanted {
         dir: dir.join("broker"),
         amqp: 5672,
-        tls: suite.tls.then(|| (5671, certificates.clone())),
+        tls: suite.tls.map(|clients| Tls {
+            port: 5671,
+            certificates: certificates.clone(),
+            clients,
+        }),
         user: suite.user,
         product: suite.product.map(str::to_owned),
     };

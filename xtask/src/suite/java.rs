@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::{Outcome, Place, Results};
+use super::{Outcome, Place, Results, certificates};
 use crate::{peers, process};
 
 /// The groups in which the tests come.
@@ -15,9 +15,43 @@ const GROUPS: &[&str] = &[
     "com.rabbitmq.client.test.ClientTests",
     "com.rabbitmq.client.test.functional.FunctionalTests",
     "com.rabbitmq.client.test.server.ServerTests",
+    "com.rabbitmq.client.test.ssl.SSLTests",
 ];
 
+/// Of the key stores that [`prepare`] makes.
+const PASSWORD: &str = "changeit";
+
+/// Makes certificates, and from them the key stores of a client: one that trusts the broker, one
+/// that trusts nobody, and one that says who the client is.
+pub(super) fn prepare() -> Result<()> {
+    certificates::prepare()?;
+    let dir = certificates::dir();
+    if dir.join("client.p12").exists() {
+        return Ok(());
+    }
+    let keytool = |args: &[&str], store: &str| {
+        let mut command = Command::new("keytool");
+        command.args(args).args(["-alias", "authority", "-storetype", "JKS"]);
+        command.args(["-storepass", PASSWORD, "-keystore", store]).current_dir(&dir);
+        process::output(&mut command)
+    };
+    for store in ["trusting.jks", "distrusting.jks"] {
+        let _ = std::fs::remove_file(dir.join(store));
+        keytool(&["-importcert", "-noprompt", "-file", "ca.pem"], store)?;
+    }
+    keytool(&["-delete"], "distrusting.jks")?;
+    process::output(
+        Command::new("openssl")
+            .args(["pkcs12", "-export", "-in", "client_certificate.pem", "-inkey"])
+            .args(["client_key.pem", "-passout", &format!("pass:{PASSWORD}")])
+            .args(["-out", "client.p12"])
+            .current_dir(&dir),
+    )?;
+    Ok(())
+}
+
 pub(super) fn run(place: &Place) -> Result<Results> {
+    let certificate = |name| place.certificates.join(name).display().to_string();
     let ours = process::root().join("xtask/java");
     let properties = [
         ("make.bin", "make".to_owned()),
@@ -26,6 +60,11 @@ pub(super) fn run(place: &Place) -> Result<Results> {
         ("rabbitmqctl.bin", ours.join("rabbitmqctl").display().to_string()),
         ("test-broker.A.nodename", place.node.clone()),
         ("test-broker.A.node_port", "5672".to_owned()),
+        ("test-keystore.ca", certificate("trusting.jks")),
+        ("test-keystore.empty", certificate("distrusting.jks")),
+        ("test-keystore.password", PASSWORD.to_owned()),
+        ("test-client-cert.path", certificate("client.p12")),
+        ("test-client-cert.password", PASSWORD.to_owned()),
     ];
     let mut command = Command::new("java");
     command.args(["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
