@@ -12,11 +12,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
 use crate::binding::{Binding, Destination};
-use crate::event::Event;
 use crate::delayed::Delayed;
+use crate::event::Event;
 use crate::exchange::random::Dice;
 use crate::history::Histories;
 use crate::interceptor::Interceptors;
+use crate::parameter::ParameterKey;
 use crate::publish::PublishScratch;
 use crate::queue::args::QueueKind;
 use crate::queue::{Outbox, Queue};
@@ -24,7 +25,8 @@ use crate::queues::Queues;
 use crate::reply_to::Replies;
 use crate::stats::{BrokerStats, Totals};
 use crate::topology::LoggedCounts;
-use crate::user::{Access, AuthError, Permissions, Resource, User, Users, hash_password};
+use crate::user::password::hash_password;
+use crate::user::{Access, AuthError, Permissions, Resource, User, Users};
 use crate::vhost::Vhost;
 use crate::{Cx, Map, Millis, QueueId, Sink};
 
@@ -108,6 +110,8 @@ pub struct Broker {
     pub(crate) tracing: bool,
     /// What is to be told on the event exchange.
     pub(crate) events: Vec<Event>,
+    /// By virtual host (none for the global ones), component and name.
+    pub(crate) parameters: BTreeMap<ParameterKey, Rc<str>>,
     random: Random,
 }
 
@@ -126,10 +130,10 @@ impl Broker {
         let everything = Permissions::everything();
         let salt = broker.random.salt();
         let guest = User {
-            name: "guest".into(),
             password_hash: hash_password(salt, b"guest").into(),
             tags: vec!["administrator".to_owned()],
             permissions: BTreeMap::from([(slash.clone(), everything)]),
+            ..User::new("guest".into())
         };
         broker.users.by_name.insert(guest.name.clone(), guest);
         broker.vhosts.insert(slash.clone(), Vhost::new(slash));
@@ -158,6 +162,7 @@ impl Broker {
             scratch: PublishScratch::default(),
             tracing: false,
             events: Vec::new(),
+            parameters: BTreeMap::new(),
             random: Random { seed, count: 0 },
         }
     }
@@ -306,6 +311,11 @@ impl Broker {
         self.queues.get(self.vhosts.get(vhost)?.queue(name)?)
     }
 
+    /// The user with this name.
+    pub fn user(&self, name: &str) -> Option<&User> {
+        self.users.by_name.get(name)
+    }
+
     /// The users by name.
     pub fn users(&self) -> impl Iterator<Item = &User> {
         self.users.by_name.values()
@@ -317,6 +327,11 @@ impl Broker {
             Destination::Queue(id) => self.queues.get(id).map(|queue| queue.name.clone()),
             Destination::Exchange(id) => vhost.exchange_by_id(id).map(|x| x.spec.name.clone()),
         }
+    }
+
+    /// Whether any queue may have a consumer timeout of its own.
+    pub fn has_consumer_timeouts(&self) -> bool {
+        self.queues.timed
     }
 
     /// How many queues there are.

@@ -16,6 +16,8 @@ pub(crate) struct Queues {
     free: Vec<u32>,
     due: BinaryHeap<Reverse<(Millis, QueueId)>>,
     len: usize,
+    /// Some queue has, or had, a consumer timeout of its own.
+    pub(crate) timed: bool,
 }
 
 struct Slot {
@@ -46,6 +48,7 @@ impl Queues {
     /// Puts a queue under the id that was reserved for it.
     pub(crate) fn insert(&mut self, queue: Queue) {
         let id = queue.id;
+        self.timed |= queue.args.consumer_timeout.is_some();
         self.slots[id.0 as usize].queue = Some(Box::new(queue));
         self.len += 1;
         self.note(id);

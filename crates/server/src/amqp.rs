@@ -6,6 +6,7 @@ pub(crate) mod connection;
 pub(crate) mod connections;
 pub(crate) mod facts;
 pub(crate) mod handshake;
+pub(crate) mod limits;
 pub(crate) mod listener;
 pub(crate) mod output;
 pub(crate) mod socket;

@@ -1,6 +1,10 @@
 //! The settings of `leveret serve`: one documented field and one row of [`SETTINGS`] each.
 //! Flags, variables, file keys, help and docs/settings.md derive from the row.
 
+pub mod mechanism;
+mod rabbitmq;
+pub mod intercept;
+pub mod timeout_action;
 #[cfg(test)]
 mod tests;
 
@@ -10,8 +14,13 @@ use std::time::Duration;
 use service::config::{Invalid, Setting, Settings, Size, Spelling};
 use service::listen::HostPort;
 use service::log::{Format, Level};
-use service::machine::Watermark;
+use service::machine::{DiskLimit, Watermark};
 use service::tls::{LoginFrom, Tls, Verify};
+
+use intercept::Intercept;
+use timeout_action::TimeoutAction;
+
+use mechanism::Mechanism;
 
 /// The smallest frame_max that AMQP 0-9-1 allows, in bytes.
 const FRAME_MAX_MIN: u32 = 4096;
@@ -48,7 +57,9 @@ pub struct ServeConfig {
     /// Resident memory above which publishers are blocked. Default: 0.4 of the total.
     pub vm_memory_high_watermark: Watermark,
     /// Free disk below which publishers are blocked. Default: 50 MB.
-    pub disk_free_limit: Size,
+    pub disk_free_limit: DiskLimit,
+    /// The memory that parts of it are counted from. Default: what the system says.
+    pub total_memory_available_override_value: Option<Size>,
     /// Recently written messages kept in memory. Default: 16 MiB.
     pub cache_size: Size,
     /// The largest body of one message. Default: 128 MiB.
@@ -59,6 +70,14 @@ pub struct ServeConfig {
     pub heartbeat: u16,
     /// Channels of one connection. Default: 2,047.
     pub channel_max: u16,
+    /// Channels of all connections; 0 is no limit. Default: 0.
+    pub channel_max_per_node: usize,
+    /// Consumers of one channel; 0 is no limit. Default: 0.
+    pub consumer_max_per_channel: usize,
+    /// How long a consumer may take to settle a delivery; 0 is for ever. Default: 0.
+    pub consumer_timeout: Duration,
+    /// What happens to one that takes longer. Default: `cancel`.
+    pub consumer_timeout_action: TimeoutAction,
     /// Bytes of one frame. Default: 131,072.
     pub frame_max: u32,
     /// From accept to `connection.open`. Default: 10 s.
@@ -69,12 +88,20 @@ pub struct ServeConfig {
     pub product_version: String,
     /// What clients and metrics are told the cluster is called. Default: `leveret`.
     pub cluster_name: String,
+    /// Whether each message gets the time of its publishing. Default: off.
+    pub set_header_timestamp: Intercept,
+    /// Whether each message gets the name of the node. Default: off.
+    pub set_header_routing_node: Intercept,
     /// Users that may log in from loopback only. Default: `guest`.
     pub loopback_users: Vec<String>,
+    /// How clients may log in; EXTERNAL is offered to those alone whom it can let in. Default: all.
+    pub auth_mechanisms: Vec<Mechanism>,
     /// The user of a new data directory. Default: `guest`.
     pub default_user: String,
     /// That user's password. Default: `guest`.
     pub default_pass: String,
+    /// That user's tags. Default: `administrator`.
+    pub default_user_tags: Vec<String>,
     /// The virtual host of a new data directory. Default: `/`.
     pub default_vhost: String,
     /// What that user may declare and delete there, as a regular expression. Default: `.*`.
@@ -83,6 +110,10 @@ pub struct ServeConfig {
     pub default_permissions_write: String,
     /// What that user may consume from and bind. Default: `.*`.
     pub default_permissions_read: String,
+    /// Definitions that are imported at each start, a file or a directory of them. Default: not set.
+    pub load_definitions: Option<PathBuf>,
+    /// Whether they are passed over when they are those of the last import. Default: false.
+    pub definitions_skip_if_unchanged: bool,
     /// What is logged. Default: `info`.
     pub log_level: Level,
     /// How it is logged. Default: text.
@@ -104,24 +135,35 @@ impl Default for ServeConfig {
             tls_fail_if_no_peer_cert: false,
             ssl_cert_login_from: LoginFrom::DistinguishedName,
             vm_memory_high_watermark: Watermark::Fraction(0.4),
-            disk_free_limit: Size(50_000_000),
+            disk_free_limit: DiskLimit::Absolute(Size(50_000_000)),
+            total_memory_available_override_value: None,
             cache_size: Size(16 << 20),
             max_message_size: Size(128 << 20),
             max_connections: 65_536,
             heartbeat: 60,
             channel_max: 2047,
+            channel_max_per_node: 0,
+            consumer_max_per_channel: 0,
+            consumer_timeout: Duration::ZERO,
+            consumer_timeout_action: TimeoutAction::Cancel,
             frame_max: 131_072,
             handshake_timeout: Duration::from_secs(10),
             product: "RabbitMQ".into(),
             product_version: "4.2.0".into(),
             cluster_name: "leveret".into(),
+            set_header_timestamp: Intercept::Off,
+            set_header_routing_node: Intercept::Off,
             loopback_users: vec!["guest".into()],
+            auth_mechanisms: vec![Mechanism::External, Mechanism::Plain, Mechanism::Amqplain],
             default_user: "guest".into(),
             default_pass: "guest".into(),
+            default_user_tags: vec!["administrator".into()],
             default_vhost: "/".into(),
             default_permissions_configure: ".*".into(),
             default_permissions_write: ".*".into(),
             default_permissions_read: ".*".into(),
+            load_definitions: None,
+            definitions_skip_if_unchanged: false,
             log_level: Level::default(),
             log_format: Format::Text,
         }
@@ -143,7 +185,10 @@ impl ServeConfig {
 
 /// Every setting of `leveret serve`.
 pub const SETTINGS: Settings<ServeConfig> =
-    Settings { command: "leveret serve", spelling: &Spelling::LEVERET, table: TABLE, check };
+    Settings { command: "leveret serve", spelling: &SPELLING, table: TABLE, check };
+
+/// As everything of Leveret; what was meant for RabbitMQ is understood as well.
+const SPELLING: Spelling = Spelling { foreign: Some(rabbitmq::read), ..Spelling::LEVERET };
 
 /// What most rows have in common: not secret, no variable of the surroundings.
 const ROW: Setting<ServeConfig> = Setting {
@@ -162,6 +207,7 @@ const TLS: Setting<ServeConfig> = Setting { section: "TLS", value: "FILE", ..ROW
 const LIMITS: Setting<ServeConfig> = Setting { section: "Limits", value: "SIZE", ..ROW };
 const PROTOCOL: Setting<ServeConfig> = Setting { section: "Protocol", value: "NUMBER", ..ROW };
 const USERS: Setting<ServeConfig> = Setting { section: "Users", ..ROW };
+const DEFINITIONS: Setting<ServeConfig> = Setting { section: "Definitions", ..ROW };
 const LOGGING: Setting<ServeConfig> = Setting { section: "Logging", ..ROW };
 
 const TABLE: &[Setting<ServeConfig>] = &[
@@ -244,8 +290,17 @@ const TABLE: &[Setting<ServeConfig>] = &[
     },
     Setting {
         name: "disk_free_limit",
+        value: "SIZE|NUMBER",
         field: |c| &mut c.disk_free_limit,
-        doc: "Free disk of the data directory below which publishers are blocked.",
+        doc: "Free disk of the data directory below which publishers are blocked: a size, or a \
+              number with a point for that many times the memory.",
+        ..LIMITS
+    },
+    Setting {
+        name: "total_memory_available_override_value",
+        field: |c| &mut c.total_memory_available_override_value,
+        doc: "The memory of which `vm_memory_high_watermark` and `disk_free_limit` are parts, instead \
+              of what the machine or control group has.",
         ..LIMITS
     },
     Setting {
@@ -278,6 +333,34 @@ const TABLE: &[Setting<ServeConfig>] = &[
         name: "channel_max",
         field: |c| &mut c.channel_max,
         doc: "Channels of one connection.",
+        ..PROTOCOL
+    },
+    Setting {
+        name: "channel_max_per_node",
+        field: |c| &mut c.channel_max_per_node,
+        doc: "Channels of all connections together; 0 is no limit.",
+        ..PROTOCOL
+    },
+    Setting {
+        name: "consumer_max_per_channel",
+        field: |c| &mut c.consumer_max_per_channel,
+        doc: "Consumers of one channel; 0 is no limit.",
+        ..PROTOCOL
+    },
+    Setting {
+        name: "consumer_timeout",
+        value: "DURATION",
+        field: |c| &mut c.consumer_timeout,
+        doc: "How long a consumer may take to settle a delivery before that is taken back; 0 is for \
+              ever. A consumer, its queue, or a policy may say otherwise.",
+        ..PROTOCOL
+    },
+    Setting {
+        name: "consumer_timeout_action",
+        value: "cancel|close",
+        field: |c| &mut c.consumer_timeout_action,
+        doc: "What happens to a consumer that takes longer: `cancel` cancels it, or closes its channel \
+              when the client cannot be told; `close` always closes the channel.",
         ..PROTOCOL
     },
     Setting {
@@ -316,10 +399,34 @@ const TABLE: &[Setting<ServeConfig>] = &[
         ..PROTOCOL
     },
     Setting {
+        name: "set_header_timestamp",
+        value: "off|keep|overwrite",
+        field: |c| &mut c.set_header_timestamp,
+        doc: "Sets the header `timestamp_in_ms` and the property `timestamp` of each message as it is \
+              published; `keep` leaves those that the publisher has set.",
+        ..PROTOCOL
+    },
+    Setting {
+        name: "set_header_routing_node",
+        value: "off|keep|overwrite",
+        field: |c| &mut c.set_header_routing_node,
+        doc: "Sets the header `x-routed-by` of each message to this node's name as it is published; \
+              `keep` leaves one that the publisher has set.",
+        ..PROTOCOL
+    },
+    Setting {
         name: "loopback_users",
         value: "NAME",
         field: |c| &mut c.loopback_users,
         doc: "Users that may connect from this machine only; empty for none.",
+        ..USERS
+    },
+    Setting {
+        name: "auth_mechanisms",
+        value: "EXTERNAL|PLAIN|AMQPLAIN",
+        field: |c| &mut c.auth_mechanisms,
+        doc: "How clients may log in, in the order in which they are offered it; `EXTERNAL` only to a \
+              client whose certificate names a user.",
         ..USERS
     },
     Setting {
@@ -338,6 +445,13 @@ const TABLE: &[Setting<ServeConfig>] = &[
         fallback_variable: Some("RABBITMQ_DEFAULT_PASS"),
         doc: "That user's password. Flags are visible to other users of the machine: prefer the \
               variable or a file.",
+        ..USERS
+    },
+    Setting {
+        name: "default_user_tags",
+        value: "TAG",
+        field: |c| &mut c.default_user_tags,
+        doc: "What that user may administer: `administrator`, `monitoring`, `policymaker`, `management`.",
         ..USERS
     },
     Setting {
@@ -368,6 +482,22 @@ const TABLE: &[Setting<ServeConfig>] = &[
         field: |c| &mut c.default_permissions_read,
         doc: "What that user may consume from, and bind to, in that virtual host.",
         ..USERS
+    },
+    Setting {
+        name: "load_definitions",
+        value: "FILE|DIR",
+        field: |c| &mut c.load_definitions,
+        doc: "Definitions as RabbitMQ exports them, imported at each start before clients can connect; \
+              of a directory, every `*.json` by name. With users in them, a new data directory begins \
+              without the default user.",
+        ..DEFINITIONS
+    },
+    Setting {
+        name: "definitions_skip_if_unchanged",
+        value: "true|false",
+        field: |c| &mut c.definitions_skip_if_unchanged,
+        doc: "Passes over definitions that are what the last start imported.",
+        ..DEFINITIONS
     },
     Setting {
         name: "log_level",
@@ -434,6 +564,7 @@ fn check(c: &ServeConfig) -> Result<(), Invalid> {
         ),
         (!c.handshake_timeout.is_zero(), "handshake_timeout", "must be longer than 0"),
         (numeric, "product_version", "must be numbers parted by dots, such as 4.2.0"),
+        (!c.auth_mechanisms.is_empty(), "auth_mechanisms", "nobody could log in: name at least one"),
         (!c.default_user.is_empty(), "default_user", "must not be empty"),
         (!c.default_pass.is_empty(), "default_pass", "must not be empty"),
         (!c.default_vhost.is_empty(), "default_vhost", "must not be empty"),

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use crate::config::ServeConfig;
+use crate::config::timeout_action::TimeoutAction;
+use crate::config::mechanism::Mechanism;
 
 /// Limits and names of one running broker. Sizes in bytes, times in the unit of the name.
 pub(crate) struct Settings {
@@ -12,9 +14,18 @@ pub(crate) struct Settings {
     pub(crate) heartbeat_s: u16,
     pub(crate) handshake_ms: u64,
     pub(crate) max_connections: usize,
+    /// Channels of all connections; 0 is no limit.
+    pub(crate) channel_max_per_node: usize,
+    /// 0 is no limit.
+    pub(crate) consumer_max_per_channel: usize,
+    /// 0 is for ever.
+    pub(crate) consumer_timeout_ms: u64,
+    pub(crate) consumer_timeout_action: TimeoutAction,
     pub(crate) product: String,
     pub(crate) version: String,
     pub(crate) cluster_name: String,
+    /// How clients may log in, in the order in which they are offered it.
+    pub(crate) mechanisms: Vec<Mechanism>,
     pub(crate) data_dir: PathBuf,
     /// Resident memory that turns the memory alarm on.
     pub(crate) memory_limit: u64,
@@ -25,11 +36,15 @@ pub(crate) struct Settings {
 impl Settings {
     /// Reads the machine's memory for the watermark.
     pub(crate) fn new(config: &ServeConfig) -> Settings {
-        let total = service::machine::total_memory(&service::machine::root());
-        let total = total.unwrap_or_else(|error| {
-            tracing::warn!("cannot tell the machine's memory ({error}); taking 1 GiB");
-            1 << 30
-        });
+        let measured = || {
+            let total = service::machine::total_memory(&service::machine::root());
+            total.unwrap_or_else(|error| {
+                tracing::warn!("cannot tell the machine's memory ({error}); taking 1 GiB");
+                1 << 30
+            })
+        };
+        let given = config.total_memory_available_override_value;
+        let total = given.map_or_else(measured, |size| size.0);
         Settings {
             max_message_size: config.max_message_size.0,
             frame_max: config.frame_max,
@@ -37,12 +52,18 @@ impl Settings {
             heartbeat_s: config.heartbeat,
             handshake_ms: u64::try_from(config.handshake_timeout.as_millis()).unwrap_or(u64::MAX),
             max_connections: config.max_connections,
+            channel_max_per_node: config.channel_max_per_node,
+            consumer_max_per_channel: config.consumer_max_per_channel,
+            consumer_timeout_ms: u64::try_from(config.consumer_timeout.as_millis())
+                .unwrap_or(u64::MAX),
+            consumer_timeout_action: config.consumer_timeout_action,
             product: config.product.clone(),
             version: config.product_version.clone(),
             cluster_name: config.cluster_name.clone(),
             data_dir: config.data_dir.clone(),
             memory_limit: config.vm_memory_high_watermark.bytes(total),
-            disk_free_limit: config.disk_free_limit.0,
+            disk_free_limit: config.disk_free_limit.bytes(total),
+            mechanisms: config.auth_mechanisms.clone(),
         }
     }
 }

@@ -67,6 +67,8 @@ pub(crate) struct Shard {
     /// When the timer task will look at the broker next.
     pub(crate) timer_at: Option<Millis>,
     pub(crate) draining: bool,
+    /// Some consumer has, or had, a timeout of its own.
+    pub(crate) consumer_timeouts: bool,
     /// What is listened on: protocols and addresses.
     pub(crate) listeners: Vec<(&'static str, std::net::SocketAddr)>,
 }
@@ -99,6 +101,7 @@ impl Shard {
             commit_is_due: false,
             timer_at: None,
             draining: false,
+            consumer_timeouts: false,
             listeners: Vec::new(),
         }
     }
@@ -200,13 +203,19 @@ impl Shard {
         }
     }
 
+    /// Asks the consumers of a channel in turns, so that room for one message serves all of them,
+    /// and all their queues, one after the other.
     fn feed_channel(&mut self, at: At) {
         let Some(channel) = self.channel(at) else { return };
-        let consumers: Vec<_> = channel
+        let mut consumers: Vec<_> = channel
             .consumers
             .iter()
             .filter_map(|(index, consumer)| Some((*index, consumer.queue?)))
             .collect();
+        consumers.sort_unstable_by_key(|(index, _)| *index);
+        let served = consumers.partition_point(|(index, _)| *index <= channel.fed);
+        consumers.rotate_left(served);
+        channel.fed = consumers.first().map_or(0, |(index, _)| *index);
         for (index, queue) in consumers {
             let key = self.consumer_key(at, index);
             let (broker, mut cx) = self.parts();
@@ -363,7 +372,10 @@ impl Shard {
                 connection.last_read = now;
             }
         }
+        self.check_timeouts();
         self.check_alarms();
+        self.feed_starved();
+        self.wake_committer();
     }
 
     pub(crate) fn check_alarms(&mut self) {

@@ -68,6 +68,8 @@ impl Broker {
         for &id in queue_names.values() {
             if let Some(queue) = self.queues.get_mut(id) {
                 policies.govern_queue(queue, now);
+                let timed = queue.args.consumer_timeout.is_some();
+                self.queues.timed |= timed;
                 self.queues.note(id);
             }
         }

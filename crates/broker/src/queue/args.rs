@@ -106,6 +106,8 @@ pub struct QueueArgs {
     pub dead_letter_at_least_once: bool,
     /// Messages that come back wait before they are delivered again; quorum queues only.
     pub retry: Retry,
+    /// A delivery that is not settled by then is taken back; 0 is never, none is what the node's setting says.
+    pub consumer_timeout: Option<Millis>,
 }
 
 /// Which of the messages that come back wait, and how long (`x-delayed-retry-…`, RabbitMQ 4.3).
@@ -138,6 +140,8 @@ pub enum RetryOf {
 pub struct ConsumerArgs {
     /// Higher goes first while it has credit.
     pub priority: i32,
+    /// A delivery that is not settled by then is taken back; 0 is never, none is what the queue says.
+    pub timeout: Option<Millis>,
 }
 
 /// What a value must be.
@@ -404,6 +408,15 @@ pub const ARGS: &[Arg<QueueArgs>] = &[
     )
     .only(QUORUM)
     .ignored_elsewhere(),
+    Arg {
+        compared: false,
+        ..row(
+            "x-consumer-timeout",
+            Ty::Anything,
+            |args, v| args.consumer_timeout = count(v),
+            "Deliveries not settled after this many milliseconds are taken back; 0 is never.",
+        )
+    },
     row(
         "x-consumer-disconnected-timeout",
         Ty::Anything,
@@ -427,6 +440,15 @@ pub const CONSUMER_ARGS: &[Arg<ConsumerArgs>] = &[
                 v.as_i64().map_or(0, |n| n.clamp(i32::MIN.into(), i32::MAX.into()) as i32);
         },
         doc: "Consumers of higher priority get messages first, as long as they can take them.",
+    },
+    Arg {
+        name: "x-consumer-timeout",
+        ty: Ty::Anything,
+        kinds: &QueueKind::ALL,
+        elsewhere: Elsewhere::Refused,
+        compared: false,
+        apply: |args, v| args.timeout = count(v),
+        doc: "Deliveries that are not settled after this many milliseconds are taken back; 0 is never.",
     },
     Arg {
         name: "x-cancel-on-ha-failover",

@@ -6,6 +6,7 @@ pub(crate) mod acks;
 pub(crate) mod basic;
 pub(crate) mod confirms;
 pub(crate) mod content;
+pub(crate) mod timeouts;
 pub(crate) mod topology;
 pub(crate) mod tx;
 pub(crate) mod unacked;
@@ -13,10 +14,11 @@ pub(crate) mod unacked;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use broker::{QueueId, RouteCache};
+use broker::{Millis, QueueId, RouteCache};
 
 use confirms::Confirms;
 use content::Assembly;
+use timeouts::Ages;
 use tx::Transaction;
 pub(crate) use unacked::{Unacked, UnackedList};
 
@@ -25,6 +27,8 @@ pub(crate) struct Consumer {
     pub(crate) tag: Rc<[u8]>,
     /// None for the pseudo-queue of direct reply-to.
     pub(crate) queue: Option<QueueId>,
+    /// Its own `x-consumer-timeout`, in milliseconds; 0 is never.
+    pub(crate) timeout: Option<Millis>,
 }
 
 /// What a channel is at the moment.
@@ -51,6 +55,8 @@ pub(crate) struct Channel {
     pub(crate) prefetch_global: u16,
     /// A consumer was refused because of `prefetch_global`.
     pub(crate) starved: bool,
+    /// Who was asked first, the last time that there was room again: the one after it is next.
+    pub(crate) fed: u32,
     /// What an empty queue name means.
     pub(crate) last_queue: Option<Rc<str>>,
     pub(crate) assembly: Option<Assembly>,
@@ -60,6 +66,8 @@ pub(crate) struct Channel {
     /// The consumer of `amq.rabbitmq.reply-to`.
     pub(crate) reply_consumer: Option<u32>,
     pub(crate) publishes: bool,
+    /// How old deliveries are; only while one may be too old.
+    pub(crate) ages: Option<Box<Ages>>,
 }
 
 impl Channel {
@@ -74,6 +82,7 @@ impl Channel {
             prefetch: 0,
             prefetch_global: 0,
             starved: false,
+            fed: 0,
             last_queue: None,
             assembly: None,
             confirms: None,
@@ -81,6 +90,7 @@ impl Channel {
             routes: RouteCache::new(number),
             reply_consumer: None,
             publishes: false,
+            ages: None,
         }
     }
 

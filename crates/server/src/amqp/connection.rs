@@ -271,7 +271,9 @@ impl Shard {
         match method {
             Method::ConnectionClose(_) => Ok(self.peer_closes(conn)),
             Method::ConnectionUpdateSecret(_) => {
-                // Passwords are checked at login only, so that a new one changes nothing here.
+                // Passwords are checked at login only; but the user must still be welcome here.
+                let Some(session) = self.session(conn) else { return Ok(Flow::Stop) };
+                self.broker.open_vhost(&session.user, &session.vhost)?;
                 let ok = Method::ConnectionUpdateSecretOk(ConnectionUpdateSecretOk {});
                 self.connections.send(conn, 0, &ok);
                 Ok(Flow::Continue)
@@ -382,15 +384,11 @@ impl Shard {
         if connection.channels.contains_key(&at.channel) {
             return Err(AmqpError::new(ReplyCode::ChannelError, "second 'channel.open' seen"));
         }
-        let (open, max) = (connection.channels.len(), usize::from(connection.channel_max));
-        if max != 0 && open >= max {
-            let text = format!(
-                "number of channels opened ({open}) has reached the negotiated channel_max ({max})"
-            );
+        if let Err(error) = self.check_channel_limits(at.conn) {
             // RabbitMQ gives no method ids here (amqp.md 5.10 item 11).
-            let error = AmqpError::new(ReplyCode::NotAllowed, text);
             return Ok(self.fail(at, &error));
         }
+        let connection = &mut self.connections.table[at.conn];
         connection.channels.insert(at.channel, Box::new(Channel::new(at.channel)));
         self.connections.counters.channels += 1;
         self.connections.counters.channels_opened += 1;

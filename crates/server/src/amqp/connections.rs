@@ -287,7 +287,7 @@ impl Sink for Connections {
 
 impl Connections {
     /// Tells a client that its consumer is gone: in `frames` when given, else in its output.
-    fn cancel_notify(&mut self, to: ConsumerKey, frames: Option<&mut Vec<u8>>) {
+    pub(crate) fn cancel_notify(&mut self, to: ConsumerKey, frames: Option<&mut Vec<u8>>) {
         let Some((connection, pool)) = self.find(to) else { return };
         let Some(channel) = connection.channels.get_mut(&to.channel) else { return };
         let Some(consumer) = channel.consumers.remove(&to.index) else { return };

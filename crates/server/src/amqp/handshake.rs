@@ -10,6 +10,7 @@ use amqp::value::{RawTable, Table, Value};
 use broker::Session;
 
 use super::connections::{Capabilities, Connection, Flow, Handled, Phase};
+use crate::config::mechanism::Mechanism;
 use crate::shard::Shard;
 
 /// The largest frame before limits are negotiated, and the least a client may ask for: RabbitMQ
@@ -69,13 +70,15 @@ impl Shard {
             .certificate_name
             .as_deref()
             .is_some_and(|name| self.broker.user_exists(name));
-        let mechanisms: &[u8] =
-            if external { b"EXTERNAL PLAIN AMQPLAIN" } else { b"PLAIN AMQPLAIN" };
+        let offered = self.settings.mechanisms.iter();
+        let offered = offered.filter(|mechanism| external || **mechanism != Mechanism::External);
+        let mechanisms: Vec<&str> = offered.map(|mechanism| mechanism.name()).collect();
+        let mechanisms = mechanisms.join(" ");
         let start = Method::ConnectionStart(ConnectionStart {
             version_major: 0,
             version_minor: 9,
             server_properties: RawTable(&properties[4..]),
-            mechanisms,
+            mechanisms: mechanisms.as_bytes(),
             locales: b"en_US",
         });
         self.connections.send(conn, 0, &start);
@@ -180,10 +183,11 @@ impl Shard {
         response: &[u8],
     ) -> Result<std::rc::Rc<str>, Refusal> {
         let connection = &self.connections.table[conn];
-        let (user, password) = match mechanism {
-            "PLAIN" => plain(response).ok_or("malformed PLAIN response")?,
-            "AMQPLAIN" => amqplain(response).ok_or("malformed AMQPLAIN response")?,
-            "EXTERNAL" => {
+        let offered = self.settings.mechanisms.iter().find(|offered| offered.name() == mechanism);
+        let (user, password) = match offered {
+            Some(Mechanism::Plain) => plain(response).ok_or("malformed PLAIN response")?,
+            Some(Mechanism::Amqplain) => amqplain(response).ok_or("malformed AMQPLAIN response")?,
+            Some(Mechanism::External) => {
                 let name = connection.certificate_name.as_deref();
                 let name = name.ok_or("no client certificate with a name")?;
                 return self.broker.external_user(name).ok_or_else(|| Refusal {
@@ -191,7 +195,7 @@ impl Shard {
                     reason: format!("user '{name}' of the client certificate is unknown"),
                 });
             }
-            other => return Err((&*format!("mechanism '{other}' is not offered")).into()),
+            None => return Err((&*format!("mechanism '{mechanism}' is not offered")).into()),
         };
         self.broker
             .authenticate(&user, &password, connection.loopback)
@@ -258,6 +262,8 @@ impl Shard {
     }
 
     fn open(&mut self, conn: usize, open: &ConnectionOpen<'_>) -> Handled {
+        let user = self.user(conn);
+        self.check_connection_limits(&user, open.virtual_host)?;
         let connection = &mut self.connections.table[conn];
         let Some(session) = &mut connection.session else { return Ok(Flow::Stop) };
         session.vhost = self.broker.open_vhost(&session.user, open.virtual_host)?;

@@ -4,6 +4,7 @@ use amqp::error::{AmqpError, ReplyCode};
 use broker::queue::Return;
 use broker::{ConsumerKey, Handle};
 
+use super::Channel;
 use super::unacked::{BY_GET, Unacked};
 use crate::amqp::connections::{Flow, Handled};
 use crate::shard::{At, Shard};
@@ -31,7 +32,7 @@ impl Shard {
     pub(crate) fn settle(&mut self, at: At, tag: u64, multiple: bool, verdict: Verdict) -> Handled {
         let Some(channel) = self.channel(at) else { return Ok(Flow::Continue) };
         if !multiple {
-            let unacked = channel.unacked.take(tag).ok_or_else(|| unknown_tag(tag))?;
+            let Some(unacked) = channel.unacked.take(tag) else { return channel.unknown(tag) };
             if let Some(transaction) = &mut channel.transaction {
                 transaction.settled.push(((tag, unacked), verdict));
                 return Ok(Flow::Continue);
@@ -43,7 +44,7 @@ impl Shard {
         // Tag 0 means all, and is legal when there are none (amqp.md 5.3).
         let through = if tag == 0 { u64::MAX } else { tag };
         if tag != 0 && !channel.unacked.contains(tag) {
-            return Err(unknown_tag(tag));
+            channel.unknown(tag)?;
         }
         let mut settled = std::mem::take(&mut self.settled);
         let Some(channel) = self.channel(at) else { return Ok(Flow::Continue) };
@@ -116,6 +117,14 @@ impl Shard {
     }
 }
 
-fn unknown_tag(tag: u64) -> AmqpError {
-    AmqpError::new(ReplyCode::PreconditionFailed, format!("unknown delivery tag {tag}"))
+impl Channel {
+    /// 406 for a tag that is not outstanding, unless its delivery was taken back from a consumer that was late.
+    #[cold]
+    fn unknown(&self, tag: u64) -> Handled {
+        if self.ages.as_ref().is_some_and(|ages| ages.was_taken_back(tag)) {
+            return Ok(Flow::Continue);
+        }
+        let text = format!("unknown delivery tag {tag}");
+        Err(AmqpError::new(ReplyCode::PreconditionFailed, text))
+    }
 }

@@ -9,6 +9,7 @@ use amqp::method::{
     BasicCancel, BasicCancelOk, BasicConsume, BasicConsumeOk, BasicGet, BasicGetEmpty, BasicQos,
     BasicQosOk, Method,
 };
+use broker::queue::args::{ConsumerArgs, QueueKind};
 use broker::trace::TracedDelivery;
 use broker::{Consume, Publish, RouteCache};
 use store::Pos;
@@ -115,6 +116,7 @@ impl Shard {
         let arguments = consume.arguments.decode().map_err(crate::amqp::malformed)?;
         let queue_name = self.queue_name(at, consume.queue)?;
         let tag = self.consumer_tag(at, consume.consumer_tag)?;
+        self.check_consumer_limit(at)?;
         let Some(channel) = self.channel(at) else { return Ok(Flow::Continue) };
         let is_reply_to = &*queue_name == REPLY_TO;
         if is_reply_to && channel.reply_consumer.is_some() {
@@ -124,7 +126,10 @@ impl Shard {
         let index = channel.next_consumer;
         channel.next_consumer += 1;
         let prefetch = channel.prefetch;
-        channel.consumers.insert(index, Consumer { tag: Rc::from(tag.as_bytes()), queue: None });
+        let own = ConsumerArgs::parse(&arguments, QueueKind::default()).unwrap_or_default();
+        let timeout = own.timeout;
+        channel.consumers.insert(index, Consumer { tag: Rc::from(tag.as_bytes()), queue: None, timeout });
+        self.consumer_timeouts |= timeout.is_some();
         let key = self.consumer_key(at, index);
         let (broker, mut cx) = self.parts();
         let asked = Consume {

@@ -70,6 +70,28 @@ impl UnackedList {
         self.position(tag).is_some_and(|at| self.places[at].1.is_some())
     }
 
+    /// The tag of the oldest delivery.
+    pub(crate) fn oldest(&self) -> Option<u64> {
+        self.places.front().map(|place| place.0)
+    }
+
+    /// The deliveries with tags below this one, oldest first.
+    pub(crate) fn below(&self, tag: u64) -> impl Iterator<Item = (u64, Unacked)> {
+        let places = self.places.iter().take_while(move |place| place.0 < tag);
+        places.filter_map(|place| Some((place.0, place.1?)))
+    }
+
+    /// Takes all deliveries of one consumer, oldest first.
+    pub(crate) fn take_of(&mut self, consumer: u32, mut each: impl FnMut(u64, Unacked)) {
+        for (tag, place) in &mut self.places {
+            if let Some(unacked) = place.take_if(|unacked| unacked.consumer == consumer) {
+                self.live -= 1;
+                each(*tag, unacked);
+            }
+        }
+        self.trim();
+    }
+
     /// Takes all deliveries up to and with `tag`, oldest first.
     pub(crate) fn take_through(&mut self, tag: u64, mut each: impl FnMut(u64, Unacked)) {
         while let Some(&(first, unacked)) = self.places.front() {
