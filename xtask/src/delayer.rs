@@ -5,7 +5,7 @@
 
 mod load;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use self::load::{Due, fill, lateness_ms, unix_ms};
 use crate::bench::percentile;
 use crate::load::Broker;
-use crate::program::Program;
+use crate::program::{Program, folder_bytes};
 use crate::{broker, process};
 
 /// Bytes of a body.
@@ -235,19 +235,4 @@ fn memory(bench: &Bench) -> Result<String> {
         mb(restarted),
         disk as f64 / 1e9
     ))
-}
-
-fn folder_bytes(dir: &Path) -> Result<u64> {
-    let mut bytes = 0;
-    for entry in std::fs::read_dir(dir)? {
-        let entry = entry?;
-        let kind = entry.file_type()?;
-        if kind.is_dir() {
-            bytes += folder_bytes(&entry.path())?;
-        } else {
-            use std::os::unix::fs::MetadataExt;
-            bytes += entry.metadata()?.blocks() * 512;
-        }
-    }
-    Ok(bytes)
 }

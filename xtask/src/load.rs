@@ -25,13 +25,7 @@ impl Broker {
     pub(crate) fn start<S: AsRef<str>>(leveret: &Path, dir: &Path, queues: &[S]) -> Result<Broker> {
         let _ = std::fs::remove_dir_all(dir);
         std::fs::create_dir_all(dir)?;
-        let mut command = Command::new(leveret);
-        command.arg("serve").args(["--amqp-listen=127.0.0.1:0", "--metrics-listen=127.0.0.1:0"]);
-        command.arg("--data-dir").arg(dir.join("broker"));
-        let program = Program::start(command, &dir.join("broker.log"))?;
-        let url = format!("amqp://{}", program.address("amqp")?);
-        let options = Options { addresses: vec![Address::parse(&url)?], ..Options::default() };
-        let broker = Broker { program, options };
+        let broker = Broker::again(leveret, dir)?;
         broker.with(async |connection, channel| {
             for queue in queues {
                 let queue = queue.as_ref();
@@ -41,6 +35,17 @@ impl Broker {
             Ok(())
         })?;
         Ok(broker)
+    }
+
+    /// Starts a broker in a folder that one was started in before.
+    pub(crate) fn again(leveret: &Path, dir: &Path) -> Result<Broker> {
+        let mut command = Command::new(leveret);
+        command.arg("serve").args(["--amqp-listen=127.0.0.1:0", "--metrics-listen=127.0.0.1:0"]);
+        command.arg("--data-dir").arg(dir.join("broker"));
+        let program = Program::start(command, &dir.join("broker.log"))?;
+        let url = format!("amqp://{}", program.address("amqp")?);
+        let options = Options { addresses: vec![Address::parse(&url)?], ..Options::default() };
+        Ok(Broker { program, options })
     }
 
     /// Does something on a channel of a new connection, in the calling thread.
@@ -64,6 +69,18 @@ impl Broker {
         queue: &str,
         count: u64,
         body: &[u8],
+        properties: impl FnMut(u64) -> Vec<u8>,
+    ) -> Result<()> {
+        self.fill_exchange("", queue, count, body, properties)
+    }
+
+    /// The same to an exchange.
+    pub(crate) fn fill_exchange(
+        &self,
+        exchange: &str,
+        key: &str,
+        count: u64,
+        body: &[u8],
         mut properties: impl FnMut(u64) -> Vec<u8>,
     ) -> Result<()> {
         self.with(async |connection, channel| {
@@ -73,8 +90,8 @@ impl Broker {
                 while published < count && published - confirmed < IN_FLIGHT {
                     let properties = properties(published);
                     published += 1;
-                    let key = queue.as_bytes();
-                    let sent = connection.publish(channel, b"", key, false, &properties, body);
+                    let (exchange, key) = (exchange.as_bytes(), key.as_bytes());
+                    let sent = connection.publish(channel, exchange, key, false, &properties, body);
                     debug_assert_eq!(sent, published);
                 }
                 match connection.next().await? {

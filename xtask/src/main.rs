@@ -3,6 +3,7 @@
 mod bench;
 mod broker;
 mod crash;
+mod delayed;
 mod delayer;
 mod dmq;
 mod known;
@@ -38,6 +39,9 @@ cargo xtask COMMAND
                            kills a working broker over and over and checks what it kept
   bench --loadgen DIR [--oracle] [--rounds N] [--only NAME,…]
                            measures the load generator's scenarios and prints a Markdown table
+  bench-delayed [--only NAME,…] [--messages N] [--program LEVERET] [--dir DIR]
+                           measures delayed exchanges; NAME is one of punctual, scattered, beside,
+                           hold (which needs 13 GB of disk)
   bench-delayer [--only NAME,…] [--messages N] [--memory-messages N] [--engine log|lmdb] [--dir DIR]
                            measures the delayer with Leveret as its broker; NAME is one of store,
                            store-uniform, revive, revive-uniform, punctual, memory (which needs 45 GB of disk)
@@ -64,6 +68,7 @@ fn main() -> ExitCode {
         "oracle" => suite::record(rest),
         "crash" => crash::run(rest),
         "bench" => bench::run(rest),
+        "bench-delayed" => delayed::run(rest),
         "bench-delayer" => delayer::run(rest),
         "bench-trigger" => trigger::run(rest),
         "bench-dmq" => dmq::run(rest),

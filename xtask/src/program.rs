@@ -98,9 +98,19 @@ impl Program {
         sum.with_context(|| format!("no metric {name}"))
     }
 
+    /// The buckets of a histogram without labels: bound, and how many values were not above it.
+    pub(crate) fn buckets(&self, name: &str) -> Result<Vec<(String, u64)>> {
+        let (_, text) = self.get("/metrics")?;
+        let start = format!("{name}_bucket{{le=\"");
+        let buckets =
+            text.lines().filter_map(|line| line.strip_prefix(&*start)?.split_once("\"} "));
+        buckets.map(|(bound, seen)| Ok((bound.to_owned(), seen.parse()?))).collect()
+    }
+
     /// Status and text, head included, of the answer to a GET.
     fn get(&self, path: &str) -> Result<(u16, String)> {
-        let mut stream = TcpStream::connect(self.address("http")?)?;
+        let address = self.address("http").or_else(|_| self.address("metrics"))?;
+        let mut stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(Duration::from_secs(10)))?;
         write!(stream, "GET {path} HTTP/1.1\r\nhost: bench\r\nconnection: close\r\n\r\n")?;
         let mut text = String::new();
@@ -166,4 +176,20 @@ pub(crate) fn cpu_seconds(stat: &str) -> Result<f64> {
     // Fields 14 and 15 of the whole line, in ticks of 10 ms.
     let ticks: f64 = fields[11].parse::<f64>()? + fields[12].parse::<f64>()?;
     Ok(ticks / 100.0)
+}
+
+/// Bytes that a folder takes on disk.
+pub(crate) fn folder_bytes(dir: &Path) -> Result<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            bytes += folder_bytes(&entry.path())?;
+        } else {
+            use std::os::unix::fs::MetadataExt;
+            bytes += entry.metadata()?.blocks() * 512;
+        }
+    }
+    Ok(bytes)
 }
