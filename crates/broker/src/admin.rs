@@ -1,14 +1,17 @@
 //! Administration: users, permissions, virtual hosts. Every change is in the log before it is answered; whoever may ask
 //! for it was decided by the caller.
 
-use std::collections::BTreeMap;
+mod limits;
+
 use std::rc::Rc;
 
 use store::{Pos, Store};
 
 use crate::topology::Record;
-use crate::user::{PatternError, Permissions, User, hash_password};
+use crate::user::password::{Hashing, hash_password};
+use crate::user::{PatternError, Permissions, User};
 use crate::vhost::Vhost;
+use crate::vhost::meta::VhostMeta;
 use crate::{Broker, Cx, Sink};
 
 /// Why an administrative command was refused.
@@ -23,6 +26,9 @@ pub enum AdminError {
     /// There is no such virtual host.
     #[error("vhost '{0}' does not exist")]
     NoVhost(String),
+    /// The virtual host is protected from deletion.
+    #[error("cannot delete vhost '{0}': it is protected from deletion; change its metadata first")]
+    Protected(String),
     /// There is such a virtual host already.
     #[error("vhost '{0}' already exists")]
     VhostExists(String),
@@ -52,7 +58,7 @@ impl Broker {
         tags: Vec<String>,
     ) -> Result<Pos, AdminError> {
         let hash = hash_password(self.salt(), password);
-        self.add_user_with_hash(store, name, &hash, tags)
+        self.add_user_with_hash(store, name, &hash, Hashing::default(), tags)
     }
 
     /// Adds a user whose password is known by its hash only, as in RabbitMQ's definitions.
@@ -61,15 +67,15 @@ impl Broker {
         store: &mut Store,
         name: &str,
         password_hash: &str,
+        hashing: Hashing,
         tags: Vec<String>,
     ) -> Result<Pos, AdminError> {
         if self.users.by_name.contains_key(name) {
             return Err(AdminError::UserExists(name.to_owned()));
         }
         let name: Rc<str> = name.into();
-        let permissions = BTreeMap::new();
-        let user =
-            User { name: name.clone(), password_hash: password_hash.into(), tags, permissions };
+        let password_hash = password_hash.into();
+        let user = User { password_hash, hashing, tags, ..User::new(name.clone()) };
         let pos = Record::user(&user).log(store);
         self.users.by_name.insert(name, user);
         Ok(pos)
@@ -92,9 +98,7 @@ impl Broker {
         password: &[u8],
     ) -> Result<Pos, AdminError> {
         let hash = hash_password(self.salt(), password);
-        let user = self.user_mut(name)?;
-        user.password_hash = hash.into();
-        Ok(Record::user(user).log(store))
+        self.set_password_hash(store, name, &hash, Hashing::default())
     }
 
     /// Replaces a user's tags.
@@ -142,14 +146,7 @@ impl Broker {
 
     /// Adds a virtual host with the predeclared exchanges.
     pub fn add_vhost(&mut self, store: &mut Store, name: &str) -> Result<Pos, AdminError> {
-        if self.vhosts.contains_key(name) {
-            return Err(AdminError::VhostExists(name.to_owned()));
-        }
-        let name: Rc<str> = name.into();
-        let pos = Record::Vhost { name: name.to_string() }.log(store);
-        self.vhosts.insert(name.clone(), Vhost::new(name));
-        self.changed();
-        Ok(pos)
+        self.add_vhost_with(store, name, VhostMeta::default())
     }
 
     /// Deletes a virtual host with everything in it. The server closes the connections to it.
@@ -161,6 +158,9 @@ impl Broker {
         let Some(vhost) = self.vhosts.get(name) else {
             return Err(AdminError::NoVhost(name.to_owned()));
         };
+        if vhost.meta.protected {
+            return Err(AdminError::Protected(name.to_owned()));
+        }
         let mut queues: Vec<_> = vhost.queue_names.values().copied().collect();
         queues.sort_unstable();
         for id in queues {
@@ -172,8 +172,9 @@ impl Broker {
         let histories = vhost.iter().flat_map(|vhost| vhost.exchanges().filter_map(|x| x.history));
         histories.for_each(|history| self.histories.close(history));
         for user in self.users.by_name.values_mut() {
-            user.permissions.remove(name);
+            user.forget_vhost(name);
         }
+        self.forget_parameters(name);
         self.changed();
         Ok(Record::VhostDeleted { name: name.to_owned() }.log(cx.store))
     }

@@ -349,7 +349,11 @@ impl Broker {
         let durable = declare.durable && !declare.exclusive;
         check_same_flag("durable", &named, durable, queue.durable)?;
         check_same_flag("auto_delete", &named, declare.auto_delete, queue.auto_delete)?;
-        match args::inequivalent(&queue.arguments, declare.arguments, self.settings.relaxed_redeclare) {
+        match args::inequivalent(
+            &queue.arguments,
+            declare.arguments,
+            self.settings.relaxed_redeclare,
+        ) {
             Some(difference) => Err(precondition(difference.text(&queue.name, &who.vhost))),
             None => Ok(()),
         }

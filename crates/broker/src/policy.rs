@@ -127,9 +127,7 @@ impl Policy {
         let mut wrong = Vec::new();
         let pattern = Expression::new(spec.pattern)
             .map_err(|why| {
-                wrong.push(format!(
-                    "pattern should be regular expression but is invalid: {why}"
-                ));
+                wrong.push(format!("pattern should be regular expression but is invalid: {why}"));
             })
             .ok();
         let apply_to = ApplyTo::parse(spec.apply_to);
@@ -148,6 +146,15 @@ impl Policy {
         let suits = QueueKind::ALL.map(|kind| keys::suits(&definition, kind));
         let name = spec.name.into();
         Ok(Policy { vhost, name, pattern, apply_to, priority: spec.priority, definition, suits })
+    }
+
+    /// Whether it could be set, without setting it; if not, a line for everything that is wrong with it.
+    pub fn check(operator: bool, spec: &PolicySpec<'_>) -> Result<(), Vec<String>> {
+        match Policy::new(spec.vhost.into(), operator, spec) {
+            Err(AdminError::Validation(wrong)) => Err(wrong),
+            Err(other) => Err(vec![other.to_string()]),
+            Ok(_) => Ok(()),
+        }
     }
 
     /// Keys that are kept and mean nothing here.
@@ -190,7 +197,8 @@ impl Policies {
         self.remove(operator, &policy.name);
         let list = self.list_mut(operator);
         let at = list.partition_point(|other| {
-            (-i128::from(other.priority), &other.name) < (-i128::from(policy.priority), &policy.name)
+            (-i128::from(other.priority), &other.name)
+                < (-i128::from(policy.priority), &policy.name)
         });
         list.insert(at, policy);
     }

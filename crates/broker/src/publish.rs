@@ -260,7 +260,9 @@ impl Broker {
         message: &Message<'_>,
     ) -> Published {
         let mut published = Published { routed: true, ..Published::default() };
-        let Some(queue) = self.queues.get_mut(id) else { return self.place_elsewhere(cx, id, message) };
+        let Some(queue) = self.queues.get_mut(id) else {
+            return self.place_elsewhere(cx, id, message);
+        };
         let persistent = message.persistent || queue.persists_all();
         match queue.admit(cx, message) {
             Admission::Direct => {}
@@ -367,7 +369,8 @@ impl Broker {
         }
         let mut pos = 0;
         for persistent in [false, true] {
-            let chosen = stored.iter().enumerate().filter(|(_, (id, _))| persists(*id) == persistent);
+            let chosen =
+                stored.iter().enumerate().filter(|(_, (id, _))| persists(*id) == persistent);
             let chosen: Vec<usize> = chosen.map(|(at, _)| at).collect();
             let own: Vec<LaneId> = chosen.iter().map(|&at| lanes[at]).collect();
             let mut given = vec![0; own.len()];

@@ -208,12 +208,7 @@ impl Queue {
         Queue::with(spec, ready, quorum, occupied)
     }
 
-    fn with(
-        spec: QueueSpec,
-        ready: Ready,
-        quorum: Option<Box<Quorum>>,
-        occupied: bool,
-    ) -> Queue {
+    fn with(spec: QueueSpec, ready: Ready, quorum: Option<Box<Quorum>>, occupied: bool) -> Queue {
         Queue {
             id: spec.id,
             name: spec.name,

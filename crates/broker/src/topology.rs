@@ -4,6 +4,7 @@
 //! replaying one again does no harm. A kind of record that this version does not know was written by a newer one: going on
 //! without it could lose what it says, so recovery refuses.
 
+mod admin;
 mod bytes;
 mod policy;
 mod returned;
@@ -16,12 +17,14 @@ use store::{LaneId, Pos, Recovered, RecoveredLane, Store};
 
 use crate::binding::{Binding, Destination};
 use crate::exchange::{ExchangeSpec, Kind};
+use crate::parameter;
 use crate::queue::args::QueueArgs;
 use crate::queue::{Queue, QueueSpec};
-use crate::user::{PatternError, Permissions, User};
+use crate::user::{PatternError, Permissions};
 use crate::vhost::Vhost;
 use crate::{Broker, Map, Millis, QueueId};
 
+use admin::{ParameterRecord, TopicPermissionsRecord, UserRecord, VhostRecord};
 use bytes::Bytes;
 use policy::PolicyRecord;
 use returned::Counted;
@@ -32,9 +35,9 @@ pub(crate) use returned::LoggedCounts;
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Record {
-    Vhost { name: String },
+    Vhost(VhostRecord),
     VhostDeleted { name: String },
-    User { name: String, password_hash: String, tags: Vec<String> },
+    User(UserRecord),
     UserDeleted { name: String },
     Permissions { user: String, vhost: String, configure: String, write: String, read: String },
     PermissionsDeleted { user: String, vhost: String },
@@ -47,11 +50,15 @@ pub(crate) enum Record {
     BindingDeleted(BindingRecord),
     Policy(PolicyRecord),
     PolicyDeleted { operator: bool, vhost: String, name: String },
+    TopicPermissions(TopicPermissionsRecord),
+    TopicPermissionsDeleted { user: String, vhost: String, exchange: Option<String> },
+    Parameter(ParameterRecord),
+    ParameterDeleted { vhost: Option<String>, component: String, name: String },
     Returned { lane: u64, counts: Vec<Counted> },
 }
 
 /// The names of the variants, to tell an unknown kind from a damaged record.
-const KINDS: [&str; 16] = [
+const KINDS: [&str; 20] = [
     "vhost",
     "vhost_deleted",
     "user",
@@ -67,6 +74,10 @@ const KINDS: [&str; 16] = [
     "binding_deleted",
     "policy",
     "policy_deleted",
+    "topic_permissions",
+    "topic_permissions_deleted",
+    "parameter",
+    "parameter_deleted",
     "returned",
 ];
 
@@ -178,15 +189,9 @@ impl Broker {
     pub fn topology(&self) -> Vec<Vec<u8>> {
         let mut records = Vec::new();
         let mut add = |record: Record| records.push(record.encode());
-        for name in self.vhosts.keys() {
-            add(Record::Vhost { name: name.to_string() });
-        }
-        for user in self.users.by_name.values() {
-            add(Record::user(user));
-            for (vhost, permissions) in &user.permissions {
-                add(Record::permissions(&user.name, vhost, permissions));
-            }
-        }
+        self.vhosts.values().for_each(|vhost| add(Record::vhost(vhost)));
+        self.user_records().for_each(&mut add);
+        self.parameters().for_each(|parameter| add(Record::parameter(parameter)));
         for vhost in self.vhosts.values() {
             let exchanges = vhost.exchanges().map(|exchange| &exchange.spec);
             exchanges
@@ -219,10 +224,7 @@ impl Broker {
 
     fn replay(&mut self, record: Record, pending: &mut Pending) -> Result<(), ReplayError> {
         match record {
-            Record::Vhost { name } => {
-                let name: Rc<str> = name.into();
-                self.vhosts.entry(name.clone()).or_insert_with(|| Vhost::new(name));
-            }
+            Record::Vhost(record) => self.replay_vhost(record)?,
             Record::VhostDeleted { name } => {
                 self.delayed.pending.retain(|(vhost, _), _| *vhost != name);
                 if let Some(vhost) = self.vhosts.remove(&*name) {
@@ -232,21 +234,10 @@ impl Broker {
                         self.queues.unreserve(id);
                     }
                 }
-                for user in self.users.by_name.values_mut() {
-                    user.permissions.remove(&*name);
-                }
+                self.users.by_name.values_mut().for_each(|user| user.forget_vhost(&name));
+                self.forget_parameters(&name);
             }
-            Record::User { name, password_hash, tags } => {
-                let name: Rc<str> = name.into();
-                let user = self.users.by_name.entry(name.clone()).or_insert_with(|| User {
-                    name,
-                    password_hash: "".into(),
-                    tags: Vec::new(),
-                    permissions: Default::default(),
-                });
-                user.password_hash = password_hash.into();
-                user.tags = tags;
-            }
+            Record::User(record) => self.replay_user(record)?,
             Record::UserDeleted { name } => drop(self.users.by_name.remove(&*name)),
             Record::Permissions { user, vhost, configure, write, read } => {
                 if let Some(user) = self.users.by_name.get_mut(&*user) {
@@ -280,6 +271,15 @@ impl Broker {
             Record::Policy(record) => self.replay_policy(record)?,
             Record::PolicyDeleted { operator, vhost, name } => {
                 self.replay_policy_deleted(operator, &vhost, &name);
+            }
+            Record::TopicPermissions(record) => self.replay_topic_permissions(record)?,
+            Record::TopicPermissionsDeleted { user, vhost, exchange } => {
+                self.replay_topic_permissions_deleted(&user, &vhost, exchange.as_deref());
+            }
+            Record::Parameter(record) => self.replay_parameter(record),
+            Record::ParameterDeleted { vhost, component, name } => {
+                let key = parameter::key(vhost.as_deref(), &component, &name);
+                self.parameters.remove(&key);
             }
             Record::Returned { lane, counts } => self.logged_counts.add(lane, counts),
         }
@@ -431,14 +431,6 @@ impl Record {
     /// Writes the record to the log.
     pub(crate) fn log(&self, store: &mut Store) -> Pos {
         store.log(&self.encode())
-    }
-
-    pub(crate) fn user(user: &User) -> Record {
-        Record::User {
-            name: user.name.to_string(),
-            password_hash: user.password_hash.to_string(),
-            tags: user.tags.clone(),
-        }
     }
 
     pub(crate) fn permissions(user: &str, vhost: &str, permissions: &Permissions) -> Record {

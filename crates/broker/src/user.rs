@@ -1,32 +1,60 @@
 //! Users: passwords, tags and permissions. Who may do what, never what is there.
 //!
-//! Hashes and patterns are RabbitMQ's, so that its definitions can be imported as they are: a password is
-//! base64(salt + SHA-256(salt + password)) with a salt of four bytes, a permission is three regular expressions that match
-//! anywhere in the name unless they anchor themselves, and the empty expression matches only the empty name.
+//! Hashes and patterns are RabbitMQ's, so that its definitions can be imported as they are: a permission is three regular
+//! expressions that match anywhere in the name unless they anchor themselves, and the empty expression matches only the
+//! empty name.
+
+pub mod password;
+pub mod topic;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use amqp::{AmqpError, ReplyCode};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use sha2::{Digest, Sha256};
 
 use crate::expression::Expression;
+use crate::vhost::meta::UserLimits;
 
-/// Bytes of salt in front of a password hash.
-pub const SALT_LEN: usize = 4;
+use password::Hashing;
+use topic::TopicPermissions;
 
 /// What RabbitMQ calls an internal user.
 pub struct User {
     /// The name it logs in with.
     pub name: Rc<str>,
-    /// base64(salt + SHA-256(salt + password)); empty for a user who cannot log in with a password.
+    /// base64(salt + hash(salt + password)); empty for a user who cannot log in with a password.
     pub password_hash: Rc<str>,
+    /// How the password was hashed.
+    pub hashing: Hashing,
     /// `administrator`, `monitoring`, … in the order given.
     pub tags: Vec<String>,
     /// By virtual host.
     pub permissions: BTreeMap<Rc<str>, Permissions>,
+    /// By virtual host and topic exchange.
+    pub topic_permissions: BTreeMap<(Rc<str>, Rc<str>), TopicPermissions>,
+    /// How much it may have open.
+    pub limits: UserLimits,
+}
+
+impl User {
+    /// A user who cannot log in and may do nothing.
+    pub fn new(name: Rc<str>) -> User {
+        User {
+            name,
+            password_hash: "".into(),
+            hashing: Hashing::default(),
+            tags: Vec::new(),
+            permissions: BTreeMap::new(),
+            topic_permissions: BTreeMap::new(),
+            limits: UserLimits::default(),
+        }
+    }
+
+    /// Takes away what the user may do in a virtual host that is gone.
+    pub(crate) fn forget_vhost(&mut self, vhost: &str) {
+        self.permissions.remove(vhost);
+        self.topic_permissions.retain(|(of, _), _| &**of != vhost);
+    }
 }
 
 /// What a user may do in one virtual host.
@@ -110,10 +138,10 @@ impl Pattern {
     pub(crate) fn expanded(source: &str, expanded: &str) -> Result<Pattern, PatternError> {
         let expression = match source {
             "" | "^$" => None,
-            _ => Some(Expression::new(expanded).map_err(|reason| PatternError {
-                pattern: source.to_owned(),
-                reason,
-            })?),
+            _ => Some(
+                Expression::new(expanded)
+                    .map_err(|reason| PatternError { pattern: source.to_owned(), reason })?,
+            ),
         };
         Ok(Pattern { source: source.into(), expression })
     }
@@ -167,6 +195,11 @@ pub enum AuthError {
     /// The password is another one, or the user has none.
     #[error("user '{0}' gave a wrong password")]
     Password(String),
+    /// The password is empty, which no user's may be.
+    #[error(
+        "user '{0}' attempted to log in with a blank password, which is prohibited: set a password, or use another mechanism"
+    )]
+    Blank(String),
     /// The user may log in from this machine only.
     #[error("user '{0}' can only connect via localhost")]
     NotLoopback(String),
@@ -197,7 +230,10 @@ impl Users {
         let Some(user) = self.by_name.get(name) else {
             return Err(AuthError::NoUser(name.to_owned()));
         };
-        if !password_matches(&user.password_hash, password) {
+        if password.is_empty() {
+            return Err(AuthError::Blank(name.to_owned()));
+        }
+        if !password::matches(user.hashing, &user.password_hash, password) {
             return Err(AuthError::Password(name.to_owned()));
         }
         if !loopback && self.loopback_only.iter().any(|only| only == name) {
@@ -233,26 +269,6 @@ impl Users {
     pub fn has_tag(&self, user: &str, tag: &str) -> bool {
         self.by_name.get(user).is_some_and(|user| user.tags.iter().any(|has| has == tag))
     }
-}
-
-/// base64(salt + SHA-256(salt + password)), RabbitMQ's `rabbit_password_hashing_sha256`.
-pub fn hash_password(salt: [u8; SALT_LEN], password: &[u8]) -> String {
-    let mut bytes = salt.to_vec();
-    bytes.extend_from_slice(&digest(&salt, password));
-    BASE64.encode(bytes)
-}
-
-fn password_matches(hash: &str, password: &[u8]) -> bool {
-    let Ok(stored) = BASE64.decode(hash) else { return false };
-    let Some((salt, stored)) = stored.split_first_chunk::<SALT_LEN>() else { return false };
-    let given = digest(salt, password);
-    // The time does not depend on where the two differ.
-    stored.len() == given.len()
-        && stored.iter().zip(given).fold(0, |diff, (a, b)| diff | (a ^ b)) == 0
-}
-
-fn digest(salt: &[u8; SALT_LEN], password: &[u8]) -> [u8; 32] {
-    Sha256::new().chain_update(salt).chain_update(password).finalize().into()
 }
 
 #[cfg(test)]

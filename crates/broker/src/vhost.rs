@@ -13,9 +13,9 @@ use crate::event::{EVENT_EXCHANGE, EVENT_VHOST};
 use crate::exchange::default::QueueNames;
 use crate::exchange::{Exchange, ExchangeSpec, Kind};
 use crate::history::HistoryId;
+use crate::policy::Policies;
 use crate::route::RouteScratch;
 use crate::trace::TRACE_EXCHANGE;
-use crate::policy::Policies;
 use crate::{Map, QueueId};
 
 use meta::{VhostLimits, VhostMeta};

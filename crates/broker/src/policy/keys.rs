@@ -45,7 +45,6 @@ enum Form {
 /// Which of two values counts. The first one is the policy's, the second the argument's or the operator policy's.
 #[derive(Clone, Copy)]
 enum Choice {
-    First,
     Second,
     Smaller,
     Larger,
@@ -285,13 +284,11 @@ impl Choice {
     fn of<'a>(self, first: &'a Value, second: &'a Value, kind: QueueKind) -> &'a Value {
         let (Some(a), Some(b)) = (first.as_i64(), second.as_i64()) else {
             return match self {
-                Choice::First => first,
                 Choice::ByKind if kind == QueueKind::Quorum => first,
                 _ => second,
             };
         };
         let first_wins = match self {
-            Choice::First => true,
             Choice::Second => false,
             Choice::Smaller => a < b,
             Choice::Larger => a > b,

@@ -21,7 +21,7 @@ impl Queue {
             return;
         }
         if old.message_ttl != self.args.message_ttl {
-            self.expiry.due = Due::Unknown;
+            self.expiry.due = if self.can_expire() { Due::Unknown } else { Due::Never };
         }
         self.unfinished = true;
     }

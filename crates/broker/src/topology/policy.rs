@@ -58,9 +58,8 @@ impl Broker {
             priority: record.priority,
             definition: &definition,
         };
-        let policy = Policy::new(vhost.name.clone(), record.operator, &spec).map_err(|error| {
-            ReplayError::Newer(format!("policy {}: {error}", record.name))
-        })?;
+        let policy = Policy::new(vhost.name.clone(), record.operator, &spec)
+            .map_err(|error| ReplayError::Newer(format!("policy {}: {error}", record.name)))?;
         vhost.policies.insert(record.operator, policy);
         Ok(())
     }

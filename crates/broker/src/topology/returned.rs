@@ -24,9 +24,8 @@ pub(crate) struct LoggedCounts(Map<u64, BTreeMap<Seq, Counts>>);
 impl LoggedCounts {
     /// A later record replaces what an earlier one said of a message.
     pub(super) fn add(&mut self, lane: u64, counted: Vec<Counted>) {
-        let counted = counted
-            .into_iter()
-            .map(|(seq, failed, acquired)| (seq, Counts { failed, acquired }));
+        let counted =
+            counted.into_iter().map(|(seq, failed, acquired)| (seq, Counts { failed, acquired }));
         self.0.entry(lane).or_default().extend(counted);
     }
 

@@ -3,6 +3,7 @@
 use amqp::ReplyCode;
 use broker::AdminError;
 use broker::user::AuthError;
+use broker::user::password::Hashing;
 
 use crate::rig::Rig;
 
@@ -43,8 +44,8 @@ fn a_hash_from_rabbitmq_is_understood() {
     let store = rig.store.as_mut().expect("open");
     // The example of RabbitMQ's documentation: salt 908DC60A, password test12.
     let hash = "kI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+P6tENUV2POR";
-    rig.broker.add_user_with_hash(store, "test", hash, Vec::new()).expect("adds");
-    rig.broker.add_user_with_hash(store, "none", "", Vec::new()).expect("adds");
+    rig.broker.add_user_with_hash(store, "test", hash, Hashing::Sha256, Vec::new()).expect("adds");
+    rig.broker.add_user_with_hash(store, "none", "", Hashing::Sha256, Vec::new()).expect("adds");
     assert!(rig.broker.authenticate("test", b"test12", false).is_ok());
     assert!(rig.broker.authenticate("none", b"", false).is_err());
 }
