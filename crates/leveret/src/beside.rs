@@ -10,6 +10,8 @@ mod node;
 mod run;
 mod triggers;
 
+use std::path::PathBuf;
+
 use client::address::Address;
 use server::config::{SETTINGS, ServeConfig};
 use service::config::{ConfigError, Loaded, Part, SectionKind, Sources};
@@ -48,6 +50,11 @@ pub(crate) fn read(sources: &Sources) -> Result<(Loaded<ServeConfig>, Beside), C
     let triggers = triggers::read(&broker, sources)?;
     let node = node::read(&broker)?;
     Ok((broker, Beside { delayers, triggers, node }))
+}
+
+/// Where the broker of these sources keeps its data; what is beside it is not looked at.
+pub(crate) fn data_dir(sources: &Sources) -> Result<PathBuf, ConfigError> {
+    SETTINGS.load_with(sources, &KINDS).map(|loaded| loaded.config.data_dir)
 }
 
 /// The triggers that the file declares, and the broker beside them, to be looked at.

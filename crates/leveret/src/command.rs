@@ -4,10 +4,11 @@ mod body;
 mod dmq;
 mod trigger;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, Command as Clap, value_parser};
+use control::cli::Tool;
 use delayer::config::OPTIONS;
 use server::config::SETTINGS;
 use service::config::{Assignment, ConfigError};
@@ -28,6 +29,8 @@ pub(crate) enum Command {
     Dmq(Given, DmqAction),
     /// Ask a node that runs.
     AskDmq(Question),
+    /// What one of RabbitMQ's tools does, with the words behind its name.
+    Control(Tool, Vec<String>),
 }
 
 /// What the command line gives to the part that it runs.
@@ -69,6 +72,10 @@ pub(crate) fn read(arguments: impl Iterator<Item = OsString>) -> Result<Command,
             .try_get_matches_from(full_flags(AMQPDELAYER, arguments)?)?;
         return Ok(Command::Delayer(given(AMQPDELAYER, &matches, OPTIONS.flags(&matches))));
     }
+    if let Some((tool, words)) = tool(called, &arguments) {
+        let words = words.iter().map(|word| word.to_string_lossy().into_owned());
+        return Ok(Command::Control(tool, words.collect()));
+    }
     let mut arguments = with_default_command(arguments);
     if arguments.get(1).is_some_and(|command| command == "delayer") {
         let rest = arguments.split_off(2);
@@ -91,6 +98,24 @@ fn given(program: &'static str, matches: &ArgMatches, flags: Vec<Assignment>) ->
         print_config: matches.get_flag("print_config"),
         flags,
     }
+}
+
+/// The tools as commands of `leveret`, for those who have no links with RabbitMQ's names.
+const TOOLS: [(&str, Tool, &str); 4] = [
+    ("ctl", Tool::Ctl, "Administers a broker that runs, as rabbitmqctl does"),
+    ("diagnostics", Tool::Diagnostics, "Looks at a broker that runs, as rabbitmq-diagnostics does"),
+    ("queues", Tool::Queues, "Looks at queues, as rabbitmq-queues does"),
+    ("plugins", Tool::Plugins, "Lists what RabbitMQ has as plugins, as rabbitmq-plugins does"),
+];
+
+/// The tool that is called, by its own name or as a command, and the words behind that.
+fn tool<'a>(called: Option<&OsStr>, arguments: &'a [OsString]) -> Option<(Tool, &'a [OsString])> {
+    if let Some(tool) = called.and_then(OsStr::to_str).and_then(Tool::parse) {
+        return Some((tool, &arguments[1..]));
+    }
+    let command = arguments.get(1)?;
+    let (_, tool, _) = TOOLS.iter().find(|(name, ..)| command == name)?;
+    Some((*tool, &arguments[2..]))
 }
 
 /// The delayer's flags in full: it takes them in short forms as well.
@@ -127,6 +152,8 @@ fn root() -> Clap {
         )
         .subcommand(trigger::command())
         .subcommand(self::dmq::command())
+        // Only for the overview: they are read before clap, as their flags are RabbitMQ's.
+        .subcommands(TOOLS.map(|(name, _, about)| Clap::new(name).about(about)))
         .after_help(EXAMPLES)
 }
 

@@ -6,6 +6,7 @@ mod beside;
 mod command;
 mod node;
 mod serve;
+mod tools;
 mod triggers;
 
 use std::io::Write;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         Ok(Command::Trigger(given, action)) => triggers::run(given, action),
         Ok(Command::Dmq(given, action)) => node::run(given, action),
         Ok(Command::AskDmq(question)) => return node::ask(question),
+        Ok(Command::Control(tool, words)) => return tools::run(tool, &words),
         Err(Answer::Clap(answer)) => {
             // Help and version go to stdout and are no failure.
             let _ = answer.print();

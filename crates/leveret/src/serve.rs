@@ -25,6 +25,9 @@ pub(crate) fn run(Given { program, config, print_config, flags }: Given) -> Exit
     service::log::start(&config.log_level, config.log_format);
     let version = env!("CARGO_PKG_VERSION");
     tracing::info!(pid = std::process::id(), ?files, "leveret {version} starts");
+    for note in &loaded.notes {
+        tracing::warn!("{note}");
+    }
     beside.warn();
     let fail = |why: &str, exit| fail(program, config.log_format, why, exit);
     let (shutdown, asked) = match shutdown::on_signals() {

@@ -6,8 +6,16 @@ use service::machine;
 
 use crate::settings::Settings;
 
+/// Alarms that the administrator set, whatever the figures are.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Forced {
+    pub(crate) memory: bool,
+    pub(crate) disk: bool,
+}
+
 /// The alarms of a node, and the figures behind them.
 pub(crate) struct Alarms {
+    pub(crate) forced: Forced,
     pub(crate) memory: bool,
     pub(crate) disk: bool,
     /// Resident bytes at the last look.
@@ -22,6 +30,7 @@ pub(crate) struct Alarms {
 impl Alarms {
     pub(crate) fn new(settings: &Settings) -> Alarms {
         let mut alarms = Alarms {
+            forced: Forced::default(),
             memory: false,
             disk: false,
             memory_used: 0,
@@ -67,7 +76,7 @@ impl Alarms {
         if let Ok(free) = machine::free_disk(&self.data_dir) {
             self.disk_free = free;
         }
-        let memory = self.memory_used > self.memory_limit;
+        let memory = self.forced.memory || self.memory_used > self.memory_limit;
         if memory != self.memory {
             self.memory = memory;
             let (used, limit) = (self.memory_used, self.memory_limit);
@@ -80,7 +89,7 @@ impl Alarms {
                 tracing::warn!("memory alarm over: {used} bytes used, limit {limit}");
             }
         }
-        let disk = log_is_full || self.disk_free < self.disk_free_limit;
+        let disk = self.forced.disk || log_is_full || self.disk_free < self.disk_free_limit;
         if disk != self.disk {
             self.disk = disk;
             let (free, limit) = (self.disk_free, self.disk_free_limit);

@@ -5,6 +5,8 @@
 mod alarm;
 mod amqp;
 pub mod config;
+mod control;
+mod definitions;
 mod json;
 mod metrics;
 mod settings;
@@ -19,18 +21,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use broker::Broker;
+use service::listen::HostPort;
 use service::shutdown::{Exit, Shutdown};
 use store::{OpenError, Options, Store};
 use tokio::sync::Notify;
-use tokio::task::{LocalSet, spawn_local};
+use tokio::task::{JoinHandle, LocalSet, spawn_local};
 
 use crate::amqp::listener::{Tls, accept};
 use crate::config::ServeConfig;
+use crate::control::{Node, What};
 use crate::settings::Settings;
 use crate::shard::{Shard, unix_ms};
 
 /// How often deadlines, heartbeats and alarms are looked at.
 const TICK: Duration = Duration::from_millis(500);
+/// A clock that is set forward is noticed after this time at most.
+const CLOCK_CHECK: Duration = Duration::from_secs(1);
 /// How long clients may take to answer our close when the broker stops.
 const DRAIN: Duration = Duration::from_secs(3);
 
@@ -46,6 +52,9 @@ pub enum RunError {
     /// The settings of the first user are not usable.
     #[error("cannot make the first user: {0}")]
     FirstUser(#[from] broker::AdminError),
+    /// The definitions of `load_definitions` cannot be used.
+    #[error(transparent)]
+    Definitions(#[from] definitions::BootError),
     /// A port is taken, or not ours.
     #[error("{0}")]
     Listen(#[from] service::listen::ListenError),
@@ -73,7 +82,7 @@ impl RunError {
             RunError::Store(OpenError::Corrupt { .. }) | RunError::Topology(_) => Exit::Data,
             RunError::Store(_) | RunError::Io { .. } | RunError::Close(_) => Exit::Io,
             RunError::Listen(_) => Exit::Unavailable,
-            RunError::Tls(_) | RunError::FirstUser(_) => Exit::Config,
+            RunError::Tls(_) | RunError::FirstUser(_) | RunError::Definitions(_) => Exit::Config,
         }
     }
 }
@@ -102,6 +111,39 @@ pub fn run(
     on_ready: impl FnOnce(&[SocketAddr]),
 ) -> Result<(), RunError> {
     service::machine::raise_open_files_max();
+    std::fs::create_dir_all(&config.data_dir).map_err(io("cannot make the data directory"))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(io("cannot start the event loop"))?;
+    let mut node = Node::new(config.clone());
+    let mut on_ready = Some(on_ready);
+    loop {
+        let lived = live(&mut node, &runtime, shutdown, |addresses| {
+            if let Some(on_ready) = on_ready.take() {
+                on_ready(addresses);
+            }
+        });
+        if let Err(error) = lived
+            && !runtime.block_on(node.start_failed(&error.to_string()))
+        {
+            return Err(error);
+        }
+        if !runtime.block_on(node.starts_again(shutdown)) {
+            return Ok(());
+        }
+    }
+}
+
+/// The application from its start to its stop; the process may go on without it.
+fn live(
+    node: &mut Node,
+    runtime: &tokio::runtime::Runtime,
+    shutdown: &Shutdown,
+    on_ready: impl FnOnce(&[SocketAddr]),
+) -> Result<(), RunError> {
+    let config = &node.config;
+    let definitions = definitions::read_at_boot(config)?;
     let settings = Rc::new(Settings::new(config));
     let synced = Arc::new(Notify::new());
     let options = Options {
@@ -113,26 +155,29 @@ pub fn run(
         damaged: damage_log(),
         ..Options::default()
     };
-    std::fs::create_dir_all(&config.data_dir).map_err(io("cannot make the data directory"))?;
     let (mut store, recovered) =
         Store::open(Arc::new(store::vfs::disk::Disk), &config.data_dir, options)?;
     let seed = RandomState::new().hash_one(unix_ms());
     let mut broker = Broker::recover(&recovered, &mut store, wide(seed), unix_ms())?;
     broker.settings.max_message_size = config.max_message_size.0;
+    broker.settings.node = control::node::node_name();
+    broker.settings.interceptors = broker::interceptor::Interceptors {
+        timestamp: config.set_header_timestamp.existing(),
+        routing_node: config.set_header_routing_node.existing(),
+    };
     broker.restrict_to_loopback(config.loopback_users.clone());
     if recovered.topology.is_empty() {
-        first_user(&mut broker, &mut store, config)?;
+        first_user(&mut broker, &mut store, config, definitions.have_users())?;
     }
     drop(recovered);
-    let shard = Rc::new(RefCell::new(Shard::new(broker, store, settings, seed)));
+    let mut shard = Shard::new(broker, store, settings, seed);
+    definitions.import(&mut shard)?;
+    let shard = Rc::new(RefCell::new(shard));
 
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(io("cannot start the event loop"))?;
+    node.open_control();
     let local = LocalSet::new();
-    let serving = serve(Rc::clone(&shard), config, synced, shutdown, on_ready);
-    let result = local.block_on(&runtime, serving);
+    let serving = serve(Rc::clone(&shard), node, synced, shutdown, on_ready);
+    let result = local.block_on(runtime, serving);
     drop(local);
     let shard = Rc::into_inner(shard).expect("all tasks ended with their LocalSet").into_inner();
     let Shard { broker, mut store, .. } = shard;
@@ -143,23 +188,29 @@ pub fn run(
     result.and(closed)
 }
 
-/// A new data directory gets the virtual host and the user that the settings name.
+/// A new data directory gets the virtual host and the user that the settings name; no user where
+/// definitions bring their own.
 fn first_user(
     broker: &mut Broker,
     store: &mut Store,
     config: &ServeConfig,
+    has_users: bool,
 ) -> Result<(), broker::AdminError> {
     let (user, vhost) = (&*config.default_user, &*config.default_vhost);
     if vhost != "/" {
         broker.add_vhost(store, vhost)?;
     }
+    if has_users {
+        broker.delete_user(store, "guest")?;
+        return Ok(());
+    }
     if user == "guest" {
         broker.change_password(store, user, config.default_pass.as_bytes())?;
     } else {
         broker.delete_user(store, "guest")?;
-        let tags = vec!["administrator".to_owned()];
-        broker.add_user(store, user, config.default_pass.as_bytes(), tags)?;
+        broker.add_user(store, user, config.default_pass.as_bytes(), Vec::new())?;
     }
+    broker.set_user_tags(store, user, config.default_user_tags.clone())?;
     let permissions = [
         &*config.default_permissions_configure,
         &*config.default_permissions_write,
@@ -179,7 +230,7 @@ fn wide(seed: u64) -> [u8; 32] {
 
 async fn serve(
     shard: Rc<RefCell<Shard>>,
-    config: &ServeConfig,
+    node: &mut Node,
     synced: Arc<Notify>,
     shutdown: &Shutdown,
     on_ready: impl FnOnce(&[SocketAddr]),
@@ -188,57 +239,113 @@ async fn serve(
     spawn_local(commit(Rc::clone(&shard)));
     spawn_local(progress(Rc::clone(&shard), synced));
     spawn_local(expire(Rc::clone(&shard)));
-    let (acceptors, plain) = listen(&shard, config)?;
-    let http = service::listen::bind("metrics", &config.metrics_listen)?;
+    let mut acceptors = listen(&shard, node)?;
+    let http = service::listen::bind("metrics", &node.config.metrics_listen)?;
+    node.config.metrics_listen = addresses(http.iter().map(TcpListener::local_addr))?;
     for listener in &http {
-        announce("metrics", listener)?;
+        note(&shard, node, "metrics", listener)?;
     }
     let (_http, asks) =
         service::http::start(http).map_err(io("cannot start the metrics thread"))?;
     spawn_local(metrics::answer(Rc::clone(&shard), asks));
     service::startup::complete();
     tracing::info!("Server startup complete");
+    let plain: Vec<_> = {
+        let shard = shard.borrow();
+        let plain = shard.listeners.iter().filter(|(protocol, _)| *protocol == "amqp");
+        plain.map(|(_, address)| *address).collect()
+    };
     on_ready(&plain);
-
-    shutdown.draining().await;
-    for acceptor in acceptors {
-        acceptor.abort();
+    node.is_up().await;
+    loop {
+        let order = tokio::select! {
+            order = node.order(&shard) => order,
+            () = shutdown.draining() => break,
+        };
+        if order.what == What::Resume && acceptors.is_empty() {
+            match listen(&shard, node) {
+                Ok(again) => acceptors = again,
+                Err(error) => {
+                    order.refused(&error.to_string()).await;
+                    continue;
+                }
+            }
+        } else if order.what != What::Resume {
+            end(&shard, &mut acceptors).await;
+        }
+        if order.what == What::StopApp {
+            node.stop_for(order);
+            break;
+        }
+        order.done().await;
     }
+    end(&shard, &mut acceptors).await;
     drain(&shard, shutdown).await;
     Ok(())
 }
 
-fn announce(protocol: &str, listener: &TcpListener) -> Result<SocketAddr, RunError> {
-    let address = listener.local_addr().map_err(io("cannot tell the address of a listener"))?;
-    service::startup::listening(protocol, address);
-    Ok(address)
+/// Nobody can connect any more.
+async fn end(shard: &Rc<RefCell<Shard>>, acceptors: &mut Vec<JoinHandle<()>>) {
+    for acceptor in acceptors.drain(..) {
+        acceptor.abort();
+        // It ends as it was told to, and closes its socket.
+        let _ = acceptor.await;
+    }
+    shard.borrow_mut().listeners.retain(|(protocol, _)| *protocol == "metrics");
 }
 
-/// The tasks that accept connections, and the addresses without TLS.
-fn listen(
+/// Remembers a listener, and tells of it when the process starts.
+fn note(
     shard: &Rc<RefCell<Shard>>,
-    config: &ServeConfig,
-) -> Result<(Vec<tokio::task::JoinHandle<()>>, Vec<SocketAddr>), RunError> {
-    let (mut acceptors, mut plain) = (Vec::new(), Vec::new());
-    let mut add = |protocol: &'static str, list: &[_], tls: Option<Tls>| {
-        for listener in service::listen::bind(protocol, list)? {
-            let address = announce(protocol, &listener)?;
-            if tls.is_none() {
-                plain.push(address);
-            }
-            let listener = tokio::net::TcpListener::from_std(listener)
-                .map_err(io("cannot watch a listener"))?;
-            acceptors.push(spawn_local(accept(Rc::clone(shard), listener, tls.clone())));
-        }
+    node: &Node,
+    protocol: &'static str,
+    listener: &TcpListener,
+) -> Result<(), RunError> {
+    let address = listener.local_addr().map_err(io(NO_ADDRESS))?;
+    shard.borrow_mut().listeners.push((protocol, address));
+    if !node.was_up {
+        service::startup::listening(protocol, address);
+    }
+    Ok(())
+}
+
+const NO_ADDRESS: &str = "cannot tell the address of a listener";
+
+/// Real addresses as settings name them, so that the same ones are listened on again.
+fn addresses(
+    of: impl Iterator<Item = std::io::Result<SocketAddr>>,
+) -> Result<Vec<HostPort>, RunError> {
+    let named = |address: SocketAddr| HostPort { host: address.ip().to_string(), port: address.port() };
+    of.map(|address| address.map(named)).collect::<Result<_, _>>().map_err(io(NO_ADDRESS))
+}
+
+/// The tasks that accept connections.
+fn listen(shard: &Rc<RefCell<Shard>>, node: &mut Node) -> Result<Vec<JoinHandle<()>>, RunError> {
+    let mut acceptors = Vec::new();
+    let plain = service::listen::bind("amqp", &node.config.amqp_listen)?;
+    node.config.amqp_listen = addresses(plain.iter().map(TcpListener::local_addr))?;
+    let mut add = |listener: TcpListener, tls: Option<Tls>| {
+        let listener =
+            tokio::net::TcpListener::from_std(listener).map_err(io("cannot watch a listener"))?;
+        acceptors.push(spawn_local(accept(Rc::clone(shard), listener, tls)));
         Ok::<_, RunError>(())
     };
-    add("amqp", &config.amqp_listen, None)?;
-    if !config.amqps_listen.is_empty() {
-        let acceptor = service::tls::server_config(&config.tls())?.into();
-        let login_from = config.ssl_cert_login_from;
-        add("amqps", &config.amqps_listen, Some(Tls { acceptor, login_from }))?;
+    for listener in plain {
+        note(shard, node, "amqp", &listener)?;
+        add(listener, None)?;
     }
-    Ok((acceptors, plain))
+    if !node.config.amqps_listen.is_empty() {
+        let acceptor = service::tls::server_config(&node.config.tls())?.into();
+        let login_from = node.config.ssl_cert_login_from;
+        let tls = Tls { acceptor, login_from };
+        let secured = service::listen::bind("amqps", &node.config.amqps_listen)?;
+        node.config.amqps_listen = addresses(secured.iter().map(TcpListener::local_addr))?;
+        for listener in secured {
+            note(shard, node, "amqps", &listener)?;
+            add(listener, Some(tls.clone()))?;
+        }
+    }
+    Ok(acceptors)
 }
 
 /// Tells every client, and waits until they are gone or have had their time.
@@ -290,10 +397,11 @@ async fn expire(shard: Rc<RefCell<Shard>>) {
             None => wakers.timer.notified().await,
             Some(at) => {
                 let wait = Duration::from_millis(at.saturating_sub(unix_ms()));
-                if !wait.is_zero()
-                    && tokio::time::timeout(wait, wakers.timer.notified()).await.is_ok()
-                {
-                    continue;
+                if !wait.is_zero() {
+                    let woken = tokio::time::timeout(wait.min(CLOCK_CHECK), wakers.timer.notified());
+                    if woken.await.is_ok() || wait > CLOCK_CHECK {
+                        continue;
+                    }
                 }
                 shard.borrow_mut().tick_broker();
                 tokio::task::yield_now().await;

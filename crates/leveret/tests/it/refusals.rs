@@ -3,6 +3,7 @@
 mod access;
 mod messages;
 mod properties;
+mod quorum;
 
 use amqp::method::{
     BasicCancelOk, BasicConsume, BasicGet, BasicQos, BasicRecover, ChannelFlow, ExchangeBind,

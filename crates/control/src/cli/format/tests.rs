@@ -1,0 +1,1 @@
+//! What listings look like.
