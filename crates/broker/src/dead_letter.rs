@@ -88,6 +88,8 @@ impl Broker {
             enqueued: cx.now,
             expires: None,
             backing: None,
+            // What must not get lost is on disk, even of a message that need not be.
+            persistent: original.persistent || keeps,
             bcc: if grave.routing_key.is_some() { &[] } else { original.bcc },
             ..original
         };

@@ -41,8 +41,9 @@ impl Broker {
     }
 
     /// What a declare without `x-queue-type` makes here.
-    fn default_queue_type(&self, _vhost: &str) -> QueueKind {
-        self.settings.default_queue_type
+    fn default_queue_type(&self, vhost: &str) -> QueueKind {
+        let own = self.vhosts.get(vhost).and_then(|vhost| vhost.meta.default_queue_type);
+        own.unwrap_or(self.settings.default_queue_type)
     }
 
     /// A name for a queue that is declared without one.

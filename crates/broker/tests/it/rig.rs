@@ -17,6 +17,7 @@
 //! delayed x                                    => id key@due of what waits, in the order of time
 //! cancel-delayed id | release-delayed id       => ok, what was delivered, or gone
 //! at 500 (ticks as often as the deadline says) | close 2 | restart | crash
+//! kept q                                       => how many dead letters a queue keeps
 //! exchanges | queues | bindings                what there is, without the predeclared
 //! ```
 
@@ -311,6 +312,7 @@ impl Rig {
                 return Ok(self.answer("ok"));
             }
             "restart" | "crash" => self.restart(command == "restart"),
+            "kept" => return Ok(self.kept(words[0]).to_string()),
             "exchanges" | "queues" | "bindings" => return Ok(self.list(command)),
             other => panic!("no command {other}"),
         }
@@ -417,6 +419,12 @@ impl Rig {
             format!("{} {key}@{}", message.id, message.due)
         });
         shown.collect::<Vec<_>>().join(", ")
+    }
+
+    /// Dead letters that a queue keeps.
+    pub(crate) fn kept(&self, queue: &str) -> u64 {
+        let queue = self.broker.queue_named("/", queue).expect("a queue");
+        queue.kept_dead_letters(self.store.as_ref().expect("open"))
     }
 
     pub(crate) fn queue_id(&self, who: &Session, name: &str) -> QueueId {

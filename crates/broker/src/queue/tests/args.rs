@@ -4,8 +4,7 @@ use amqp::value::{Table, Value};
 
 use super::rig::table;
 use crate::queue::args::{
-    ARGS, CONSUMER_ARGS, ConsumerArgs, Overflow, QueueArgs, QueueKind, Retry, RetryOf,
-    inequivalent,
+    ARGS, CONSUMER_ARGS, ConsumerArgs, Overflow, QueueArgs, QueueKind, Retry, RetryOf, inequivalent,
 };
 
 /// Declares with `words`; gives back `ok` or the reply text without the queue's name.
@@ -138,13 +137,19 @@ const QUORUM_DECLARES: &[(&str, &str)] = &[
     ("x-stream-max-segment-size-bytes=5", "FOREIGN"),
     ("x-initial-cluster-size=1", "FOREIGN"),
     ("x-dead-letter-strategy=at-least-once", "ok"),
-    ("x-dead-letter-strategy=a", "invalid arg 'x-dead-letter-strategy' for Q: invalid_dlx_strategy"),
+    (
+        "x-dead-letter-strategy=a",
+        "invalid arg 'x-dead-letter-strategy' for Q: invalid_dlx_strategy",
+    ),
     (
         "x-dead-letter-strategy=1",
         "invalid arg 'x-dead-letter-strategy' for Q: {unacceptable_type,long}",
     ),
     ("x-max-in-memory-length=5 x-max-in-memory-bytes=5", "ok"),
-    ("x-max-in-memory-length=-5", "invalid arg 'x-max-in-memory-length' for Q: {value_negative,-5}"),
+    (
+        "x-max-in-memory-length=-5",
+        "invalid arg 'x-max-in-memory-length' for Q: {value_negative,-5}",
+    ),
     ("x-consumer-timeout=5 x-unknown=5 x-delayed-retry-type=all", "ok"),
 ];
 
@@ -164,7 +169,8 @@ fn declares_are_answered_as_rabbitmq_does() {
 #[test]
 fn arguments_of_quorum_queues_mean_what_they_say() {
     let parse = |words: &str| QueueArgs::parse(&table(&format!("x-queue-type=quorum {words}")));
-    let args = parse("x-delivery-limit=3 x-delayed-retry-type=failed x-delayed-retry-min=10").unwrap();
+    let args =
+        parse("x-delivery-limit=3 x-delayed-retry-type=failed x-delayed-retry-min=10").unwrap();
     assert_eq!((args.kind, args.max_priority, args.default_priority), (QueueKind::Quorum, 31, 4));
     assert_eq!(args.delivery_limit, Some(3));
     assert_eq!(args.retry, Retry { which: RetryOf::Failed, min: 10, max: None });
@@ -179,7 +185,8 @@ fn arguments_of_quorum_queues_mean_what_they_say() {
         let args = parse(&format!("x-dead-letter-strategy=at-least-once {words}")).unwrap();
         assert_eq!(args.keeps_dead_letters(), keeps, "{words}");
     }
-    let classic = QueueArgs::parse(&table("x-delayed-retry-type=all x-delayed-retry-min=1")).unwrap();
+    let classic =
+        QueueArgs::parse(&table("x-delayed-retry-type=all x-delayed-retry-min=1")).unwrap();
     assert_eq!(classic, QueueArgs::default());
 }
 
@@ -409,7 +416,10 @@ fn consumers_are_answered_as_rabbitmq_does() {
         };
         assert_eq!(got, want, "{words}");
     }
-    assert_eq!(ConsumerArgs::parse(&table("x-priority=-5"), QueueKind::Quorum).unwrap().priority, -5);
+    assert_eq!(
+        ConsumerArgs::parse(&table("x-priority=-5"), QueueKind::Quorum).unwrap().priority,
+        -5
+    );
 }
 
 #[test]

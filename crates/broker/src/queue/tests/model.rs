@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use super::rig::{Rig, table};
-use crate::queue::args::{Overflow, QueueArgs};
+use crate::queue::args::{Overflow, QueueArgs, QueueKind, RetryOf};
 
 const SCRIPTS: u64 = 400;
 const LINES: usize = 150;
@@ -21,6 +21,21 @@ struct Msg {
     expires: Option<u64>,
     bytes: u64,
     redelivered: bool,
+    /// Of a quorum queue: how often it came back, as a failure and at all.
+    failed: u32,
+    acquired: u32,
+    /// Of a quorum queue: came back as the n-th and is before all that did not.
+    returned: Option<usize>,
+}
+
+impl Msg {
+    fn again(&self) -> String {
+        match (self.redelivered, self.acquired) {
+            (false, _) => String::new(),
+            (true, 0) => "*".to_owned(),
+            (true, acquired) => format!("*{}/{acquired}", self.failed),
+        }
+    }
 }
 
 struct Taker {
@@ -45,6 +60,11 @@ struct Model {
     /// Names, in the order of their turn.
     turns: Vec<String>,
     active: Option<String>,
+    /// The active one gives way to one of higher priority when all that it has is settled.
+    fading: bool,
+    /// Waits for its retry: until when, and as the how manieth.
+    delayed: Vec<(u64, usize, Msg)>,
+    returns: usize,
     refusing: HashSet<String>,
     effects: Vec<String>,
     dead: Vec<String>,
@@ -70,8 +90,10 @@ impl Model {
             "close" => {
                 self.cancel(words[1]);
                 let names = self.held.iter().filter(|(_, by)| by.as_deref() == Some(words[1]));
-                let names: Vec<String> = names.map(|(m, _)| m.name.clone()).collect();
-                self.requeue(names.iter().map(String::as_str));
+                let mut names: Vec<String> = names.map(|(m, _)| m.name.clone()).collect();
+                // In the order in which the script's channel gives them back.
+                names.sort_unstable();
+                self.requeue(names.iter().map(String::as_str), true);
             }
             "block" => drop(self.refusing.insert(words[1].to_owned())),
             "resume" => self.resume(words[1]),
@@ -84,11 +106,14 @@ impl Model {
                     self.pump();
                 }
             }
-            "requeue" => self.requeue(words[1..].iter().copied()),
+            "requeue" | "nack" => {
+                self.requeue(words[1..].iter().copied(), words[0] == "requeue");
+            }
             "get" => self.get(has("no-ack")),
             "purge" => {
-                self.effects.push(self.ready.len().to_string());
+                self.effects.push((self.ready.len() + self.delayed.len()).to_string());
                 self.ready.clear();
+                self.delayed.clear();
             }
             "at" => self.at(words[1].parse().expect("a time")),
             "crash" => self.crash(),
@@ -107,11 +132,16 @@ impl Model {
         let ttls = [ttl.map(|ttl| ttl as u64), self.args.message_ttl];
         let m = Msg {
             name: name.to_owned(),
-            level: (prio.unwrap_or(0) as u8).min(self.args.max_priority),
+            level: prio
+                .map_or(self.args.default_priority, |prio| prio as u8)
+                .min(self.args.max_priority),
             number: self.published,
             expires: ttls.iter().flatten().min().map(|ttl| self.now + ttl),
             bytes,
             redelivered: false,
+            failed: 0,
+            acquired: 0,
+            returned: None,
         };
         if self.args.overflow != Overflow::DropHead && self.too_long(1, bytes) {
             let dead = self.args.overflow == Overflow::RejectPublishDlx
@@ -133,17 +163,25 @@ impl Model {
 
     fn wait(&mut self, m: Msg) {
         self.ready.push(m);
-        self.ready.sort_by_key(|m| (std::cmp::Reverse(m.level), m.number));
+        self.ready.sort_by_key(|m| match m.returned {
+            Some(order) => (false, order, std::cmp::Reverse(0), 0),
+            None => (true, 0, std::cmp::Reverse(m.level), m.number),
+        });
     }
 
     fn too_long(&self, more: u64, more_bytes: u64) -> bool {
-        let bytes: u64 = self.ready.iter().map(|m| m.bytes).sum::<u64>() + more_bytes;
-        self.args.max_length.is_some_and(|max| self.ready.len() as u64 + more > max)
+        let delayed = self.delayed.iter().map(|(_, _, m)| m);
+        let bytes: u64 = self.ready.iter().chain(delayed).map(|m| m.bytes).sum();
+        let (bytes, count) = (bytes + more_bytes, (self.ready.len() + self.delayed.len()) as u64);
+        self.args.max_length.is_some_and(|max| count + more > max)
             || self.args.max_length_bytes.is_some_and(|max| bytes > max)
     }
 
     fn drop_excess(&mut self) {
-        while self.args.overflow == Overflow::DropHead && self.too_long(0, 0) {
+        while self.args.overflow == Overflow::DropHead
+            && !self.ready.is_empty()
+            && self.too_long(0, 0)
+        {
             let m = self.ready.remove(0);
             self.die(m, "maxlen");
         }
@@ -191,7 +229,8 @@ impl Model {
 
     fn stand_in_line(&mut self, name: &str) {
         let Some(taker) = self.find(name) else { return };
-        let inactive = self.args.single_active_consumer && self.active.as_deref() != Some(name);
+        let passive = self.active.as_deref() != Some(name) || self.fading;
+        let inactive = self.args.single_active_consumer && passive;
         let able = !taker.blocked && !inactive && self.has_credit(taker);
         if able && !self.turns.iter().any(|other| other == name) {
             self.turns.push(name.to_owned());
@@ -199,7 +238,7 @@ impl Model {
     }
 
     fn deliver(&mut self, to: &str, mut m: Msg) {
-        let again = if m.redelivered { "*" } else { "" };
+        let again = m.again();
         self.effects.push(format!("{to}<{}{again}", m.name));
         self.turns.retain(|other| other != to);
         self.turns.push(to.to_owned());
@@ -229,8 +268,19 @@ impl Model {
             return self.effects.push("in exclusive use".to_owned());
         }
         self.used = self.now;
-        let name = taker.name.clone();
+        let (name, priority) = (taker.name.clone(), taker.priority);
         self.takers.push(taker);
+        if let Some(active) = self.active.clone()
+            && self.args.single_active_consumer
+            && self.args.kind == QueueKind::Quorum
+            && self.find(&active).is_some_and(|active| active.priority < priority)
+        {
+            self.turns.retain(|other| *other != active);
+            self.fading = self.holds(&active);
+            if !self.fading {
+                self.active = Some(name.clone());
+            }
+        }
         self.active.get_or_insert(name.clone());
         self.stand_in_line(&name);
         self.pump();
@@ -245,16 +295,25 @@ impl Model {
         }
         self.used = self.now;
         if self.active.as_deref() == Some(name) {
-            let highest = self.takers.iter().map(|taker| taker.priority).max();
-            let next = self.takers.iter().find(|taker| Some(taker.priority) == highest);
-            self.active = next.map(|taker| taker.name.clone());
-            if let Some(next) = self.active.clone() {
-                self.stand_in_line(&next);
-            }
+            self.succeed();
         }
         self.pump();
         if self.takers.is_empty() {
             self.effects.push("last".to_owned());
+        }
+    }
+
+    fn holds(&self, name: &str) -> bool {
+        self.held.iter().any(|(_, by)| by.as_deref() == Some(name))
+    }
+
+    fn succeed(&mut self) {
+        self.fading = false;
+        let highest = self.takers.iter().map(|taker| taker.priority).max();
+        let next = self.takers.iter().find(|taker| Some(taker.priority) == highest);
+        self.active = next.map(|taker| taker.name.clone());
+        if let Some(next) = self.active.clone() {
+            self.stand_in_line(&next);
         }
     }
 
@@ -271,18 +330,55 @@ impl Model {
         let at = self.held.iter().position(|(m, _)| m.name == name).expect("held");
         let (m, by) = self.held.remove(at);
         if let Some(by) = by {
+            if self.fading && self.active.as_ref() == Some(&by) && !self.holds(&by) {
+                self.succeed();
+            }
             self.stand_in_line(&by);
         }
         m
     }
 
-    fn requeue<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
+    fn requeue<'a>(&mut self, names: impl Iterator<Item = &'a str>, failed: bool) {
         for name in names {
             let m = self.release(name);
-            self.wait(Msg { redelivered: true, ..m });
+            let m = Msg { redelivered: true, ..m };
+            match self.args.kind {
+                QueueKind::Classic => self.wait(m),
+                QueueKind::Quorum => self.came_back(m, failed),
+            }
         }
         self.drop_excess();
         self.pump();
+    }
+
+    fn came_back(&mut self, mut m: Msg, failed: bool) {
+        let retry = self.args.retry;
+        let enabled = retry.which != RetryOf::Disabled;
+        m.acquired += 1;
+        m.failed += u32::from(failed || !enabled);
+        if self.args.delivery_limit.is_some_and(|limit| m.failed > limit) {
+            return self.die(m, "delivery_limit");
+        }
+        self.returns += 1;
+        let delayed = retry.which == RetryOf::All
+            || retry.which == if failed { RetryOf::Failed } else { RetryOf::Returned };
+        if delayed {
+            let wait = retry.min * u64::from(m.failed.max(1));
+            let until = self.now + wait.min(retry.max.unwrap_or(retry.min));
+            self.delayed.push((until, self.returns, m));
+        } else {
+            m.returned = Some(self.returns);
+            self.wait(m);
+        }
+    }
+
+    fn retry(&mut self) {
+        self.delayed.sort_by_key(|(until, order, _)| (*until, *order));
+        while self.delayed.first().is_some_and(|(until, _, _)| *until <= self.now) {
+            let (_, _, m) = self.delayed.remove(0);
+            self.returns += 1;
+            self.wait(Msg { returned: Some(self.returns), ..m });
+        }
     }
 
     fn get(&mut self, no_ack: bool) {
@@ -293,7 +389,7 @@ impl Model {
         }
         let m = self.ready.remove(0);
         self.expire();
-        let again = if m.redelivered { "*" } else { "" };
+        let again = m.again();
         self.effects.push(format!("{}{again}, +{}", m.name, self.ready.len()));
         if !no_ack {
             self.held.push((m, None));
@@ -306,19 +402,23 @@ impl Model {
         if self.args.expires.is_some_and(|idle| unused && self.used + idle <= self.now) {
             return self.effects.push("queue expired".to_owned());
         }
+        self.retry();
         self.drop_excess();
         self.pump();
     }
 
     fn crash(&mut self) {
-        for (m, _) in std::mem::take(&mut self.held) {
-            self.wait(m);
+        let held = std::mem::take(&mut self.held).into_iter().map(|(m, _)| m);
+        let delayed = std::mem::take(&mut self.delayed).into_iter().map(|(_, _, m)| m);
+        let ready = std::mem::take(&mut self.ready).into_iter();
+        for m in ready.chain(held).chain(delayed) {
+            self.wait(Msg { redelivered: true, returned: None, ..m });
         }
-        self.ready.iter_mut().for_each(|m| m.redelivered = true);
         self.takers.clear();
         self.turns.clear();
         self.refusing.clear();
         self.active = None;
+        self.fading = false;
         self.used = self.now;
     }
 }
@@ -340,8 +440,21 @@ impl Dice {
 }
 
 fn arguments(dice: &mut Dice) -> String {
-    let choices: [&[&str]; 7] = [
-        &["", "", "x-max-priority=3", "x-max-priority=255"],
+    let own: [&[&str]; 3] = match dice.roll(2) {
+        0 => [&["", "", "x-max-priority=3", "x-max-priority=255"], &[""], &[""]],
+        _ => [
+            &["x-queue-type=quorum"],
+            &["", "x-delivery-limit=0", "x-delivery-limit=2"],
+            &[
+                "",
+                "",
+                "x-delayed-retry-type=all x-delayed-retry-min=10 x-delayed-retry-max=25",
+                "x-delayed-retry-type=failed x-delayed-retry-min=20",
+                "x-delayed-retry-type=returned x-delayed-retry-min=20",
+            ],
+        ],
+    };
+    let choices: [&[&str]; 6] = [
         &["", "", "x-max-length=3", "x-max-length=0", "x-max-length=8"],
         &["", "", "", "x-max-length-bytes=20"],
         &["", "x-overflow=reject-publish", "x-overflow=reject-publish-dlx", "x-overflow=drop-head"],
@@ -349,7 +462,8 @@ fn arguments(dice: &mut Dice) -> String {
         &["", "", "x-message-ttl=30", "x-message-ttl=0"],
         &["", "", "x-single-active-consumer=true", "x-expires=60"],
     ];
-    choices.map(|words| dice.one_of(words)).join(" ")
+    let own = own.map(|words| dice.one_of(words)).join(" ");
+    format!("{own} {}", choices.map(|words| dice.one_of(words)).join(" "))
 }
 
 /// The next line, given who consumes and what is held.
@@ -374,10 +488,10 @@ fn line(dice: &mut Dice, model: &Model, number: usize, crashing: bool) -> String
         53..56 => some(dice, takers).map(|name| format!("block {name}")),
         56..60 => some(dice, takers).map(|name| format!("resume {name}")),
         60..78 => {
-            let command = dice.one_of(&["ack", "ack", "reject", "requeue"]);
+            let command = dice.one_of(&["ack", "ack", "reject", "requeue", "nack"]);
             let mut names = Vec::new();
             // Between two acks of one turn the model expires and the queue does not yet, which may change whose turn is next.
-            let most = if command == "requeue" { 3 } else { 1 };
+            let most = if ["requeue", "nack"].contains(&command) { 3 } else { 1 };
             for _ in 0..=dice.roll(most) {
                 names.extend(some(dice, held.clone()).filter(|name| !names.contains(name)));
             }
