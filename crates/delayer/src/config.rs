@@ -168,6 +168,7 @@ const SPELLING: Spelling = Spelling {
     file: "amqpdelayer.txt",
     drop_ins: "",
     page: "docs/delayer-options.md",
+    foreign: None,
 };
 
 /// What most rows have in common.

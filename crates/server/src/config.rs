@@ -1,12 +1,12 @@
 //! The settings of `leveret serve`: one documented field and one row of [`SETTINGS`] each.
 //! Flags, variables, file keys, help and docs/settings.md derive from the row.
 
+pub mod intercept;
 pub mod mechanism;
 mod rabbitmq;
-pub mod intercept;
-pub mod timeout_action;
 #[cfg(test)]
 mod tests;
+pub mod timeout_action;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -564,7 +564,11 @@ fn check(c: &ServeConfig) -> Result<(), Invalid> {
         ),
         (!c.handshake_timeout.is_zero(), "handshake_timeout", "must be longer than 0"),
         (numeric, "product_version", "must be numbers parted by dots, such as 4.2.0"),
-        (!c.auth_mechanisms.is_empty(), "auth_mechanisms", "nobody could log in: name at least one"),
+        (
+            !c.auth_mechanisms.is_empty(),
+            "auth_mechanisms",
+            "nobody could log in: name at least one",
+        ),
         (!c.default_user.is_empty(), "default_user", "must not be empty"),
         (!c.default_pass.is_empty(), "default_pass", "must not be empty"),
         (!c.default_vhost.is_empty(), "default_vhost", "must not be empty"),

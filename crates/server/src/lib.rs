@@ -315,7 +315,8 @@ const NO_ADDRESS: &str = "cannot tell the address of a listener";
 fn addresses(
     of: impl Iterator<Item = std::io::Result<SocketAddr>>,
 ) -> Result<Vec<HostPort>, RunError> {
-    let named = |address: SocketAddr| HostPort { host: address.ip().to_string(), port: address.port() };
+    let named =
+        |address: SocketAddr| HostPort { host: address.ip().to_string(), port: address.port() };
     of.map(|address| address.map(named)).collect::<Result<_, _>>().map_err(io(NO_ADDRESS))
 }
 
@@ -398,7 +399,8 @@ async fn expire(shard: Rc<RefCell<Shard>>) {
             Some(at) => {
                 let wait = Duration::from_millis(at.saturating_sub(unix_ms()));
                 if !wait.is_zero() {
-                    let woken = tokio::time::timeout(wait.min(CLOCK_CHECK), wakers.timer.notified());
+                    let woken =
+                        tokio::time::timeout(wait.min(CLOCK_CHECK), wakers.timer.notified());
                     if woken.await.is_ok() || wait > CLOCK_CHECK {
                         continue;
                     }

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use crate::config::ServeConfig;
-use crate::config::timeout_action::TimeoutAction;
 use crate::config::mechanism::Mechanism;
+use crate::config::timeout_action::TimeoutAction;
 
 /// Limits and names of one running broker. Sizes in bytes, times in the unit of the name.
 pub(crate) struct Settings {

@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 
 pub use error::ConfigError;
 pub use section::{Part, Section, SectionKind};
-pub use spelling::{FileKind, Spelling};
+pub use spelling::{FileKind, Foreign, ReadForeign, Spelling};
 pub use value::{Elsewhere, Field, Scalar, Shape, Size, Word, quoted, word};
 
 /// The name of the configuration file in each directory that is searched.
@@ -91,7 +91,7 @@ pub enum Origin {
     File {
         /// The file as it was found or named.
         path: PathBuf,
-        /// The line of the key, from 1.
+        /// The line of the key, from 1; 0 for what the file as a whole means.
         line: usize,
     },
     /// An environment variable.
@@ -104,6 +104,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Origin::Default => f.write_str("default"),
+            Origin::File { path, line: 0 } => write!(f, "{}", path.display()),
             Origin::File { path, line } => write!(f, "{}:{line}", path.display()),
             Origin::Environment(name) => write!(f, "environment {name}"),
             Origin::Flag(name) => write!(f, "flag {name}"),
@@ -170,14 +171,17 @@ pub struct Loaded<C> {
     pub files: Vec<PathBuf>,
     /// The sections that the files declare, in the order of their declaration.
     pub sections: Vec<Section>,
+    /// What was read and has no effect, a line each; for the log.
+    pub notes: Vec<String>,
 }
 
 impl<C> Loaded<C> {
     /// Another configuration whose values come from the same places.
     pub fn with<D>(&self, config: D) -> Loaded<D> {
-        let Loaded { origins, files, sections, .. } = self;
-        let (origins, files, sections) = (origins.clone(), files.clone(), sections.clone());
-        Loaded { config, origins, files, sections }
+        let Loaded { origins, files, sections, notes, .. } = self;
+        let (origins, files) = (origins.clone(), files.clone());
+        let (sections, notes) = (sections.clone(), notes.clone());
+        Loaded { config, origins, files, sections, notes }
     }
 
     /// Where the value of `setting` comes from.
@@ -203,19 +207,26 @@ impl<C: Default + Clone> Settings<C> {
         let (mut files, mut sections) = (Vec::new(), Vec::new());
         let named = sources.config.clone();
         let named = named.or_else(|| environment::config_file(self.spelling, sources));
-        for path in file::locate(self.spelling, named.as_deref(), &sources.search)? {
-            let found = file::read(&path, self.spelling.kind, kinds)?;
-            layers.extend(found.assignments);
-            section::merge(&mut sections, found.sections);
-            files.push(path);
+        let foreign = self.spelling.foreign.map(|read| read(named.as_deref(), sources));
+        let foreign = foreign.transpose()?.unwrap_or_default();
+        if foreign.files.is_empty() {
+            for path in file::locate(self.spelling, named.as_deref(), &sources.search)? {
+                let found = file::read(&path, self.spelling.kind, kinds)?;
+                layers.extend(found.assignments);
+                section::merge(&mut sections, found.sections);
+                files.push(path);
+            }
         }
+        files.extend(foreign.files);
+        layers.extend(foreign.settings);
+        layers.extend(foreign.variables);
         for prefix in section::prefixes(self.spelling, kinds) {
             let found = environment::assignments(&prefix, sources)?;
             layers.extend(section::distribute(&mut sections, kinds, found)?);
         }
         layers.extend(sources.flags.iter().cloned());
         let loaded = self.resolve(C::default(), layers).map_err(|e| e.or_section(kinds))?;
-        Ok(Loaded { files, sections, ..loaded })
+        Ok(Loaded { files, sections, notes: foreign.notes, ..loaded })
     }
 }
 

@@ -156,3 +156,44 @@ impl Scalar for Watermark {
         }
     }
 }
+
+/// How much disk must stay free.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum DiskLimit {
+    /// This many times the total memory.
+    Memory(f64),
+    /// Bytes.
+    Absolute(Size),
+}
+
+impl DiskLimit {
+    /// The limit in bytes on a machine with `total` bytes of memory.
+    pub fn bytes(self, total: u64) -> u64 {
+        match self {
+            DiskLimit::Memory(times) => (total as f64 * times) as u64,
+            DiskLimit::Absolute(size) => size.0,
+        }
+    }
+}
+
+/// A number with a point is a multiple of the memory; any other is a size.
+impl Scalar for DiskLimit {
+    fn parse(text: &str) -> Result<Self, String> {
+        let times = text.parse::<f64>().ok().filter(|times| times.is_finite() && *times >= 0.0);
+        match (times, Size::parse(text)) {
+            (_, Ok(size)) => Ok(DiskLimit::Absolute(size)),
+            (Some(times), _) => Ok(DiskLimit::Memory(times)),
+            (None, Err(_)) => Err(format!(
+                "expected a size such as \"50MB\", or a multiple of the memory such as 1.5, got {}",
+                quoted(text)
+            )),
+        }
+    }
+
+    fn toml(&self) -> String {
+        match self {
+            DiskLimit::Memory(times) => format!("{times:?}"),
+            DiskLimit::Absolute(size) => Scalar::toml(size),
+        }
+    }
+}

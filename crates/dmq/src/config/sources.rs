@@ -15,6 +15,7 @@ pub(super) const SPELLING: Spelling = Spelling {
     file: "dmq.toml",
     drop_ins: "dmq.d",
     page: "docs/dmq-options.md",
+    foreign: None,
 };
 
 /// The table of a file that holds them, if they do not stand at its top.

@@ -33,6 +33,7 @@ impl<C: Default + Clone> Settings<C> {
             origins: BTreeMap::new(),
             files: Vec::new(),
             sections: Vec::new(),
+            notes: Vec::new(),
         };
         let mut layer_of = BTreeMap::new();
         for assignment in layers {

@@ -1,6 +1,8 @@
 //! How a daemon's settings are named outside the process: prefixes, short forms, the kind of file.
 
-use super::{ENVIRONMENT_PREFIX, FILE_NAME, Setting, squashed};
+use std::path::{Path, PathBuf};
+
+use super::{Assignment, ConfigError, ENVIRONMENT_PREFIX, FILE_NAME, Setting, Sources, squashed};
 
 /// What a configuration file looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,6 +12,22 @@ pub enum FileKind {
     /// Lines of `name: value`, with nothing beside it.
     Lines,
 }
+
+/// What a program that this one takes the place of was told, as settings of ours.
+#[derive(Debug, Default)]
+pub struct Foreign {
+    /// Its configuration files, if it is those that count: then no file of ours is read.
+    pub files: Vec<PathBuf>,
+    /// What its files say. They are one layer: no setting twice.
+    pub settings: Vec<Assignment>,
+    /// What its variables say, above its files and below variables of ours.
+    pub variables: Vec<Assignment>,
+    /// What has no effect here, each in one line that says where it stands and why.
+    pub notes: Vec<String>,
+}
+
+/// Reads the surroundings of another program; the path is the configuration file that was named.
+pub type ReadForeign = fn(Option<&Path>, &Sources) -> Result<Foreign, ConfigError>;
 
 /// How settings are named outside the process.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +48,8 @@ pub struct Spelling {
     pub drop_ins: &'static str,
     /// The page that lists every setting.
     pub page: &'static str,
+    /// Another program whose files and variables are understood.
+    pub foreign: Option<ReadForeign>,
 }
 
 impl Spelling {
@@ -43,6 +63,7 @@ impl Spelling {
         file: FILE_NAME,
         drop_ins: "conf.d",
         page: "docs/settings.md",
+        foreign: None,
     };
 
     /// `data_dir` as an environment variable with the first prefix: `LEVERET_DATA_DIR`.

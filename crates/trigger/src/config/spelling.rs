@@ -12,6 +12,7 @@ pub(super) const ALONE: Spelling = Spelling {
     file: "trigger.toml",
     drop_ins: "trigger.d",
     page: "docs/trigger-options.md",
+    foreign: None,
 };
 
 /// Settings of a section; the documentation shows them with a name for the section.
