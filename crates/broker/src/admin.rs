@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use store::{Pos, Store};
 
+use crate::event::Event;
 use crate::topology::Record;
 use crate::user::password::{Hashing, hash_password};
 use crate::user::{PatternError, Permissions, User};
@@ -77,6 +78,7 @@ impl Broker {
         let password_hash = password_hash.into();
         let user = User { password_hash, hashing, tags, ..User::new(name.clone()) };
         let pos = Record::user(&user).log(store);
+        self.emit(|_| Event::named("user.created", &name));
         self.users.by_name.insert(name, user);
         Ok(pos)
     }
@@ -87,6 +89,7 @@ impl Broker {
             return Err(AdminError::NoUser(name.to_owned()));
         }
         self.changed();
+        self.emit(|_| Event::named("user.deleted", name));
         Ok(Record::UserDeleted { name: name.to_owned() }.log(store))
     }
 
@@ -110,7 +113,12 @@ impl Broker {
     ) -> Result<Pos, AdminError> {
         let user = self.user_mut(name)?;
         user.tags = tags;
-        Ok(Record::user(user).log(store))
+        let pos = Record::user(user).log(store);
+        self.emit(|broker| {
+            let tags = broker.user(name).map_or(&[][..], |user| &user.tags);
+            Event::user_tags_set(name, tags)
+        });
+        Ok(pos)
     }
 
     /// Says what a user may do in a virtual host: regular expressions for configure, write and read.
@@ -126,6 +134,7 @@ impl Broker {
         };
         let permissions = Permissions::new(configure, write, read)?;
         let record = Record::permissions(user, &vhost, &permissions);
+        self.emit(|_| Event::permission_created(user, &vhost, &permissions));
         self.user_mut(user)?.permissions.insert(vhost, permissions);
         self.changed();
         Ok(record.log(store))
@@ -140,6 +149,7 @@ impl Broker {
     ) -> Result<Pos, AdminError> {
         self.user_mut(user)?.permissions.remove(vhost);
         self.changed();
+        self.emit(|_| Event::permission_deleted("permission.deleted", user, vhost));
         let (user, vhost) = (user.to_owned(), vhost.to_owned());
         Ok(Record::PermissionsDeleted { user, vhost }.log(store))
     }
@@ -167,6 +177,7 @@ impl Broker {
             self.remove_queue(cx, id);
         }
         let vhost = self.vhosts.remove(name);
+        vhost.iter().for_each(|vhost| self.tell_vhost_gone(vhost));
         let rooms = vhost.iter().flat_map(|vhost| vhost.exchanges().filter_map(|x| x.room));
         rooms.for_each(|room| self.close_room(cx.store, room));
         let histories = vhost.iter().flat_map(|vhost| vhost.exchanges().filter_map(|x| x.history));

@@ -1,9 +1,10 @@
 //! The event exchange: what happens to the topology, users and connections is told by messages without a body, published to
 //! `amq.rabbitmq.event` of virtual host `/`. Names, headers and their order are those of RabbitMQ's plugin of that name;
-//! what each event says is in `event/told.rs`.
+//! what each event says is in `event/told.rs` and `event/administered.rs`.
 //!
 //! Events wait until the command that caused them is done. Nothing is built while no one is bound to the exchange.
 
+mod administered;
 pub(crate) mod erlang;
 mod told;
 

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use store::{Pos, Store};
 
+use crate::event::Event;
 use crate::topology::Record;
 use crate::{AdminError, Broker};
 
@@ -45,6 +46,7 @@ impl Broker {
             self.vhost_named_mut(vhost)?;
         }
         self.parameters.insert(key(vhost, component, name), value.into());
+        self.emit(|_| Event::parameter(vhost, component, name, Some(value)));
         Ok(Record::parameter(Parameter { vhost, component, name, value }).log(store))
     }
 
@@ -59,6 +61,7 @@ impl Broker {
         if self.parameters.remove(&key(vhost, component, name)).is_none() {
             return Err(AdminError::NoParameter);
         }
+        self.emit(|_| Event::parameter(vhost, component, name, None));
         Ok(Record::parameter_deleted(vhost, component, name).log(store))
     }
 

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use store::{Pos, Store};
 
+use crate::event::Event;
 use crate::topology::Record;
 use crate::user::password::Hashing;
 use crate::user::topic::TopicPermissions;
@@ -27,8 +28,9 @@ impl Broker {
         let mut vhost = Vhost::new(name.clone());
         vhost.meta = meta;
         let pos = Record::vhost(&vhost).log(store);
-        self.vhosts.insert(name, vhost);
+        self.vhosts.insert(name.clone(), vhost);
         self.changed();
+        self.tell_vhost(&name);
         Ok(pos)
     }
 
@@ -53,7 +55,9 @@ impl Broker {
     ) -> Result<Pos, AdminError> {
         let vhost = self.vhost_named_mut(name)?;
         vhost.limits = limits;
-        Ok(Record::vhost(vhost).log(store))
+        let pos = Record::vhost(vhost).log(store);
+        self.emit(|_| Event::vhost_limits(&limits));
+        Ok(pos)
     }
 }
 
@@ -68,7 +72,9 @@ impl Broker {
     ) -> Result<Pos, AdminError> {
         let user = self.user_mut(name)?;
         user.limits = limits;
-        Ok(Record::user(user).log(store))
+        let pos = Record::user(user).log(store);
+        self.emit(|_| Event::user_limits(name, &limits));
+        Ok(pos)
     }
 
     /// Gives a user a password that is known by its hash only.
@@ -82,7 +88,11 @@ impl Broker {
         let user = self.user_mut(name)?;
         user.password_hash = password_hash.into();
         user.hashing = hashing;
-        Ok(Record::user(user).log(store))
+        let pos = Record::user(user).log(store);
+        let event =
+            if password_hash.is_empty() { "user.password.cleared" } else { "user.password.changed" };
+        self.emit(|_| Event::named(event, name));
+        Ok(pos)
     }
 
     /// Takes a user's password away: it cannot log in with one until it gets another.
@@ -103,6 +113,7 @@ impl Broker {
         let vhost = self.vhost_named_mut(vhost)?.name.clone();
         let permissions = TopicPermissions::new(user, &vhost, write, read)?;
         let record = Record::topic_permissions(user, &vhost, exchange, &permissions);
+        self.emit(|_| Event::topic_permission_created(user, (&vhost, exchange), &permissions));
         self.user_mut(user)?.topic_permissions.insert((vhost, exchange.into()), permissions);
         self.changed();
         Ok(record.log(store))
@@ -119,6 +130,7 @@ impl Broker {
         self.vhost_named_mut(vhost)?;
         self.user_mut(user)?.clear_topic_permissions(vhost, exchange);
         self.changed();
+        self.emit(|_| Event::permission_deleted("topic.permission.deleted", user, vhost));
         Ok(Record::topic_permissions_deleted(user, vhost, exchange).log(store))
     }
 }

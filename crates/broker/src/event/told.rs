@@ -5,10 +5,9 @@ use amqp::value::{Table, Value};
 use crate::ConsumerKey;
 use crate::exchange::ExchangeSpec;
 use crate::queue::{ConsumerSpec, Queue};
-use crate::user::{Permissions, Resource};
-use crate::vhost::Vhost;
+use crate::user::Resource;
 
-use super::{CLI_USER, Event, pid};
+use super::{Event, pid};
 
 /// A binding by the names of its ends.
 pub(crate) struct Named<'a> {
@@ -102,45 +101,6 @@ impl Event {
             .with("vhost", &*queue.vhost)
             .with("channel", &*channel_pid(node, spec.key))
             .with("consumer_tag", Value::LongStr(spec.tag.to_vec()))
-    }
-
-    /// `user.created`, `user.deleted`, `user.password.changed`, `user.password.cleared`.
-    pub(crate) fn user(name: &'static str, user: &str) -> Event {
-        Event::new(name).by(CLI_USER).with("name", user)
-    }
-
-    pub(crate) fn user_tags_set(user: &str, tags: &[String]) -> Event {
-        let tags = tags.iter().map(|tag| Value::from(&**tag)).collect();
-        Event::new("user.tags.set").by(CLI_USER).with("tags", Value::Array(tags)).with("name", user)
-    }
-
-    pub(crate) fn permission_created(user: &str, vhost: &str, granted: &Permissions) -> Event {
-        Event::new("permission.created")
-            .by(CLI_USER)
-            .with("read", granted.read.as_str())
-            .with("write", granted.write.as_str())
-            .with("configure", granted.configure.as_str())
-            .with("vhost", vhost)
-            .with("user", user)
-    }
-
-    /// `permission.deleted` or `topic.permission.deleted`.
-    pub(crate) fn permission_deleted(name: &'static str, user: &str, vhost: &str) -> Event {
-        Event::new(name).by(CLI_USER).with("vhost", vhost).with("user", user)
-    }
-
-    pub(crate) fn vhost_created(vhost: &Vhost, node: &str) -> Event {
-        let mut state = Table::new();
-        state.insert(node, Value::from("running"));
-        Event::new("vhost.created")
-            .by(CLI_USER)
-            .with("cluster_state", Value::Table(state))
-            .flag("tracing", vhost.tracing)
-            .with("name", &*vhost.name)
-    }
-
-    pub(crate) fn vhost_deleted(name: &str) -> Event {
-        Event::new("vhost.deleted").by(CLI_USER).with("name", name)
     }
 }
 

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use amqp::value::{Table, Value};
 use store::Pos;
 
+use crate::event::Event;
 use crate::exchange::{ALTERNATE_EXCHANGE, Exchange};
 use crate::queue::Queue;
 use crate::topology::Record;
@@ -25,6 +26,8 @@ impl Broker {
         let vhost = self.vhost_named_mut(spec.vhost)?;
         let policy = Policy::new(vhost.name.clone(), operator, &spec)?;
         let record = Record::policy(operator, &policy);
+        self.emit(|_| Event::policy_set(&policy));
+        let vhost = self.vhost_named_mut(spec.vhost)?;
         vhost.policies.insert(operator, policy);
         self.policies_changed(spec.vhost, cx.now);
         Ok(record.log(cx.store))
@@ -42,6 +45,7 @@ impl Broker {
             return Err(AdminError::NoParameter);
         }
         self.policies_changed(vhost, cx.now);
+        self.emit(|_| Event::policy_cleared(operator, vhost, name));
         Ok(Record::policy_deleted(operator, vhost, name).log(cx.store))
     }
 

@@ -1,5 +1,11 @@
 //! What the event exchange tells: names and headers in RabbitMQ's order.
 
+use amqp::value::{Table, Value};
+use broker::policy::PolicySpec;
+use broker::vhost::meta::{UserLimits, VhostLimits, VhostMeta};
+use broker::{AdminError, Broker};
+use store::{Pos, Store};
+
 use crate::rig::Rig;
 
 /// A broker whose events go to the queue `e`, which has been emptied.
@@ -50,9 +56,11 @@ fn declaring_and_deleting_is_told() {
             ("exchange x topic durable alternate-exchange=foo", &[]),
             (
                 "queue q durable x-max-length=i32:5 => q 0 0",
-                &["queue.created {user_who_performed_action=guest exclusive=Bool(false) owner_pid= \
+                &[
+                    "queue.created {user_who_performed_action=guest exclusive=Bool(false) owner_pid= \
                    arguments=[{<<\"x-max-length\">>,signedint,5}] auto_delete=Bool(false) \
-                   durable=Bool(true) name=q vhost=/}"],
+                   durable=Bool(true) name=q vhost=/}",
+                ],
             ),
             ("queue q durable x-max-length=i32:5 => q 0 0", &[]),
             (
@@ -108,7 +116,10 @@ fn bindings_are_told_with_all_that_goes_with_them() {
             ("xbind x amq.direct k", &[&chained]),
             ("unbind q x never", &[]),
             ("unbind q x a.b", &[&gone, &unchained, x_gone]),
-            ("bind q amq.topic k", &[&binding("created", "guest", "k", ("queue", "q"), "amq.topic")]),
+            (
+                "bind q amq.topic k",
+                &[&binding("created", "guest", "k", ("queue", "q"), "amq.topic")],
+            ),
             (
                 "delete-queue q => 0",
                 &[
@@ -195,6 +206,166 @@ fn the_event_exchange_is_in_one_virtual_host_and_nobody_publishes_to_it() {
     );
     let (broker, cx) = rig.parts();
     broker.add_vhost(cx.store, "other").expect("a new virtual host");
-    let there = |name: &str| broker.vhost_named(name).expect("there").exchange("amq.rabbitmq.event");
+    let there =
+        |name: &str| broker.vhost_named(name).expect("there").exchange("amq.rabbitmq.event");
     assert!(there("other").is_none() && there("/").is_some());
+}
+
+/// What an administrator does, and the events that it causes.
+type Row = (fn(&mut Rig), &'static [&'static str]);
+
+const ADMINISTERED: &[Row] = &[
+    (
+        |rig| order(rig, |broker, store| broker.add_user(store, "u", b"p", vec![])),
+        &["user.created {user_who_performed_action=rmq-cli name=u}"],
+    ),
+    (
+        |rig| {
+            let tags = vec!["monitoring".to_owned(), "policymaker".to_owned()];
+            order(rig, |broker, store| broker.set_user_tags(store, "u", tags));
+        },
+        &["user.tags.set {user_who_performed_action=rmq-cli tags=[monitoring policymaker] name=u}"],
+    ),
+    (
+        |rig| order(rig, |broker, store| broker.change_password(store, "u", b"q")),
+        &["user.password.changed {user_who_performed_action=rmq-cli name=u}"],
+    ),
+    (
+        |rig| order(rig, |broker, store| broker.clear_password(store, "u")),
+        &["user.password.cleared {user_who_performed_action=rmq-cli name=u}"],
+    ),
+    (
+        |rig| {
+            order(rig, |broker, store| broker.set_permissions(store, "u", "/", ["a", "b", "c"]));
+        },
+        &[
+            "permission.created {user_who_performed_action=rmq-cli read=c write=b configure=a vhost=/ user=u}",
+        ],
+    ),
+    (
+        |rig| {
+            let patterns = ["^a", "^b"];
+            order(rig, |broker, store| {
+                broker.set_topic_permissions(store, "u", "/", "amq.topic", patterns)
+            });
+        },
+        &["topic.permission.created {user_who_performed_action=rmq-cli read=^b write=^a \
+           exchange=amq.topic vhost=/ user=u}"],
+    ),
+    (
+        |rig| {
+            order(rig, |broker, store| broker.clear_topic_permissions(store, "u", "/", None));
+        },
+        &["topic.permission.deleted {user_who_performed_action=rmq-cli vhost=/ user=u}"],
+    ),
+    (
+        |rig| order(rig, |broker, store| broker.clear_permissions(store, "u", "/")),
+        &["permission.deleted {user_who_performed_action=rmq-cli vhost=/ user=u}"],
+    ),
+    (
+        |rig| {
+            let limits = UserLimits { max_connections: Some(5), max_channels: None };
+            order(rig, |broker, store| broker.set_user_limits(store, "u", limits));
+        },
+        &[
+            "user.limits.set {max-connections=5 username=u user_who_performed_action=rmq-cli name=limits}",
+        ],
+    ),
+    (
+        |rig| {
+            let limits = UserLimits::default();
+            order(rig, |broker, store| broker.set_user_limits(store, "u", limits));
+        },
+        &["user.limits.cleared {username=u user_who_performed_action=rmq-cli name=limits}"],
+    ),
+    (
+        |rig| order(rig, |broker, store| broker.delete_user(store, "u")),
+        &["user.deleted {user_who_performed_action=rmq-cli name=u}"],
+    ),
+    (
+        |rig| {
+            let limits = VhostLimits { max_connections: Some(5), max_queues: Some(6) };
+            order(rig, |broker, store| broker.set_vhost_limits(store, "/", limits));
+        },
+        &[
+            "vhost.limits.set {max-connections=5 max-queues=6 user_who_performed_action=rmq-cli name=limits}",
+        ],
+    ),
+    (
+        |rig| {
+            order(rig, |broker, store| broker.set_parameter(store, Some("/"), "shovel", "s", "{}"));
+        },
+        &[
+            "parameter.set {user_who_performed_action=rmq-cli value={} name=s component=shovel vhost=/}",
+        ],
+    ),
+    (
+        |rig| order(rig, |broker, store| broker.clear_parameter(store, Some("/"), "shovel", "s")),
+        &["parameter.cleared {user_who_performed_action=rmq-cli name=s component=shovel vhost=/}"],
+    ),
+    (
+        |rig| order(rig, |broker, store| broker.set_parameter(store, None, "", "g", "1")),
+        &["parameter.set {user_who_performed_action=rmq-cli value=1 name=g component=global}"],
+    ),
+    (
+        |rig| {
+            let mut definition = Table::new();
+            definition.insert("max-length", Value::I64(5));
+            let spec = PolicySpec {
+                vhost: "/",
+                name: "p",
+                pattern: "^a",
+                apply_to: "queues",
+                priority: 3,
+                definition: &definition,
+            };
+            let (broker, mut cx) = rig.parts();
+            broker.set_policy(&mut cx, false, spec).expect("a policy");
+        },
+        &["policy.set {apply-to=queues priority=3 definition={max-length=5} pattern=^a \
+           user_who_performed_action=rmq-cli vhost=/ name=p}"],
+    ),
+    (
+        |rig| {
+            let (broker, mut cx) = rig.parts();
+            broker.clear_policy(&mut cx, false, "/", "p").expect("it is there");
+        },
+        &["policy.cleared {user_who_performed_action=rmq-cli vhost=/ name=p}"],
+    ),
+];
+
+fn order(rig: &mut Rig, command: impl FnOnce(&mut Broker, &mut Store) -> Result<Pos, AdminError>) {
+    let (broker, cx) = rig.parts();
+    command(broker, cx.store).expect("a command that is right");
+}
+
+#[test]
+fn administration_is_told() {
+    let mut rig = watched();
+    for (command, events) in ADMINISTERED {
+        command(&mut rig);
+        assert_eq!(told(&mut rig), *events);
+    }
+}
+
+#[test]
+fn a_virtual_host_is_told_with_its_exchanges() {
+    let mut rig = watched();
+    let meta =
+        VhostMeta { description: "d".into(), tags: vec!["a".into()], ..VhostMeta::default() };
+    order(&mut rig, |broker, store| broker.add_vhost_with(store, "v", meta));
+    let made = told(&mut rig);
+    assert_eq!(made.len(), 8, "{made:#?}");
+    assert!(made[..7].iter().all(|event| event.starts_with("exchange.created ")), "{made:#?}");
+    assert_eq!(
+        made[7],
+        "vhost.created {tags=a description=d user_who_performed_action=rmq-cli \
+         cluster_state={leveret@localhost=running} tracing=Bool(false) \
+         metadata=#{description => d,tags => a} default_queue_type=undefined tags=a description=d name=v}"
+    );
+    let (broker, mut cx) = rig.parts();
+    broker.delete_vhost(&mut cx, "v").expect("it is there");
+    let gone = told(&mut rig);
+    assert_eq!(gone.len(), 8, "{gone:#?}");
+    assert_eq!(gone[7], "vhost.deleted {user_who_performed_action=rmq-cli name=v}");
 }
