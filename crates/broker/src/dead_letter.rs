@@ -7,6 +7,10 @@
 //!
 //! A queue with at-least-once dead lettering keeps what cannot go where it should: no route, or a queue that refuses it.
 
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use amqp::DecodeError;
@@ -273,7 +277,7 @@ fn record_death(headers: &mut Table, death: Table, queue: &str, reason: Reason) 
     // Taken out and put back in its place: the order of the other headers stays.
     let place = headers.0.iter_mut().find(|(name, _)| name == X_DEATH.as_bytes());
     let mut deaths = match place.map(|(_, value)| std::mem::replace(value, Value::Void)) {
-        Some(Value::Array(deaths)) => deaths,
+        Some(Value::Array(deaths)) => grouped(deaths),
         _ => Vec::new(),
     };
     let same = |value: &Value| match value {
@@ -293,4 +297,33 @@ fn record_death(headers: &mut Table, death: Table, queue: &str, reason: Reason) 
     }
     deaths.insert(0, Value::Table(death));
     headers.insert(X_DEATH, Value::Array(deaths));
+}
+
+/// The deaths that brokers before RabbitMQ 3.6 wrote, one for each time, as one for each queue and reason with a count.
+/// They are known by having none.
+fn grouped(mut deaths: Vec<Value>) -> Vec<Value> {
+    let uncounted = |death: &Value| matches!(death, Value::Table(t) if t.get("count").is_none());
+    if !deaths.iter().any(uncounted) {
+        return deaths;
+    }
+    let key = |death: &Value| match death {
+        Value::Table(death) => {
+            let part = |name| death.get(name).and_then(Value::as_bytes).map(<[u8]>::to_vec);
+            Some((part("queue"), part("reason")))
+        }
+        _ => None,
+    };
+    let mut times = BTreeMap::new();
+    deaths.retain(|death| {
+        let times: &mut i64 = times.entry(key(death)).or_insert(0);
+        *times += 1;
+        *times == 1
+    });
+    for death in deaths.iter_mut().filter(|death| uncounted(death)) {
+        let count = times.get(&key(death)).copied().unwrap_or(1);
+        if let Value::Table(death) = death {
+            death.insert("count", Value::I64(count));
+        }
+    }
+    deaths
 }
