@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use slab::Slab;
 
@@ -128,6 +129,8 @@ pub(crate) struct DataFile {
     pub(crate) live: u64,
     /// Their record bytes.
     pub(crate) live_bytes: u64,
+    /// When a merge was first considered, since most of it is settled.
+    pub(crate) mostly_dead_since: Option<Instant>,
     /// `live` when a merge was last considered.
     pub(crate) live_before: u64,
     /// A merge is reading it.
@@ -168,6 +171,7 @@ impl DataFile {
             entries: 0,
             live: 0,
             live_bytes: 0,
+            mostly_dead_since: None,
             live_before: 0,
             merging: false,
         }

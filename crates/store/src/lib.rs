@@ -24,6 +24,7 @@ use std::time::Duration;
 
 #[expect(unsafe_code, reason = "memory that is written and read at once; argued in the module")]
 pub mod chunk;
+pub mod erase;
 pub mod error;
 pub mod vfs;
 

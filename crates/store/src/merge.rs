@@ -1,10 +1,15 @@
 //! Segments that are mostly settled are merged, so that disk space follows what waits.
 
+use std::time::{Duration, Instant};
+
 use crate::Store;
 use crate::background::Job;
 use crate::compaction::{Merge, Merged, Source, SourceRun};
 use crate::files::{DataFile, Home, Index, State};
 use crate::lane::Log;
+
+/// A mostly settled segment is merged after this time even if messages of it are still being settled.
+const DRAIN_TIME: Duration = Duration::from_secs(30);
 
 /// Which merge is under way.
 #[derive(Default)]
@@ -37,13 +42,17 @@ impl Store {
         // Half of a file has to be gained, and enough bytes to be worth the writes.
         let least = (4 << 20).min(self.options.wal_file_bytes / 16);
         let mut candidates: Vec<(u64, u32)> = Vec::new();
+        let now = Instant::now();
         for (slot, f) in &mut self.files {
             let idle = f.home == home && f.state == State::Sealed && !f.merging;
             if !idle || f.live_bytes * 2 >= f.used || f.used - f.live_bytes < least {
                 continue;
             }
-            // One that is being drained will soon be gone without any copying.
-            if f.live == std::mem::replace(&mut f.live_before, f.live) {
+            // One that is being drained will soon be gone without any copying; unless it takes long, as with messages
+            // that are settled one here, one there.
+            let rests = f.live == std::mem::replace(&mut f.live_before, f.live);
+            let since = *f.mostly_dead_since.get_or_insert(now);
+            if rests || now.duration_since(since) >= DRAIN_TIME {
                 candidates.push((f.id, slot as u32));
             }
         }

@@ -14,8 +14,8 @@ use crate::{Message, Millis};
 
 use super::room::Key;
 
-/// Messages of a block.
-pub(super) const BLOCK: u64 = 4096;
+/// Messages of a block; few in tests, so that they have many blocks.
+pub(super) const BLOCK: u64 = if cfg!(test) { 16 } else { 4096 };
 
 /// See the module.
 pub(super) struct Index {
@@ -106,9 +106,11 @@ impl Index {
         while let Some(record) = store.next(lane, from) {
             from = record + 1;
             let read = store.read_alone(lane, record).ok();
-            let known = read.as_ref().and_then(|bytes| parse(bytes)).is_some_and(|(number, times)| {
-                number < index.open && index.restore(store, messages, (number, record), times, &mut keys)
-            });
+            let known =
+                read.as_ref().and_then(|bytes| parse(bytes)).is_some_and(|(number, times)| {
+                    number < index.open
+                        && index.restore(store, messages, (number, record), times, &mut keys)
+                });
             if !known {
                 // Damaged, or nothing of it waits: what does wait is found below.
                 store.settle(lane, record);
@@ -133,7 +135,8 @@ impl Index {
         let first = number * BLOCK;
         let mut live = Vec::new();
         store.live_between(messages, first, first + BLOCK - 1, &mut live);
-        let time = |seq: Seq| times.get((seq - first) as usize).map(|time| Millis::from_le_bytes(*time));
+        let time =
+            |seq: Seq| times.get((seq - first) as usize).map(|time| Millis::from_le_bytes(*time));
         let known = live.iter().all(|seq| time(*seq).is_some_and(|time| time > 0));
         if live.is_empty() || !known {
             return false;
@@ -160,7 +163,9 @@ impl Index {
             let mut waiting = 0;
             for seq in live {
                 // One that cannot be read stays in the store and is not delivered.
-                let Some(due) = store.read(messages, seq).ok().and_then(|bytes: Slice| Message::due(&bytes)) else {
+                let Some(due) =
+                    store.read(messages, seq).ok().and_then(|bytes: Slice| Message::due(&bytes))
+                else {
                     continue;
                 };
                 times[(seq % BLOCK) as usize] = due;

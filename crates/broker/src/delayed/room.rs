@@ -86,7 +86,16 @@ impl Room {
     ) -> Room {
         let (index, keys) = Index::recover(index_lane, lane, store);
         let waiting = keys.into_iter().collect();
-        Room { vhost, exchange, source, lane, waiting, index: Some(index), warmed: None, noted: Millis::MAX }
+        Room {
+            vhost,
+            exchange,
+            source,
+            lane,
+            waiting,
+            index: Some(index),
+            warmed: None,
+            noted: Millis::MAX,
+        }
     }
 
     /// What has to be known to find the lanes again; none for a room that does not survive.

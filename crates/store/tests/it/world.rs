@@ -178,13 +178,23 @@ impl World {
             let mut from = 0;
             for (&seq, message) in &lane.waiting {
                 assert_eq!(store.next(id, from), Some(seq), "next of {id:?} from {from}");
-                match store.read(id, seq) {
+                let read = match seq % 2 {
+                    0 => store.read(id, seq),
+                    _ => store.read_alone(id, seq),
+                };
+                match read {
                     Ok(bytes) => assert_eq!(&bytes[..], &message.bytes[..], "{id:?} {seq}"),
                     Err(e) => panic!("reading {id:?} {seq}: {e}"),
                 }
                 from = seq + 1;
             }
             assert_eq!(store.next(id, from), None, "nothing waits in {id:?} from {from}");
+            let (first, last) = (from / 3, from / 3 * 2);
+            let mut live = Vec::new();
+            store.live_between(id, first, last, &mut live);
+            let expected: Vec<Seq> =
+                lane.waiting.range(first..=last).map(|(seq, _)| *seq).collect();
+            assert_eq!(live, expected, "{id:?} from {first} to {last}");
             let stats = store.stats(id);
             assert_eq!(stats.live, lane.waiting.len() as u64, "count of {id:?}");
             let bytes: u64 = lane.waiting.values().map(|m| u64::from(m.body)).sum();
