@@ -7,6 +7,7 @@
 pub mod address;
 pub mod cli;
 pub mod client;
+pub mod definitions;
 pub mod listing;
 pub mod reply;
 pub mod request;

@@ -216,7 +216,7 @@ const PARAMETERS_SHOWN: &[&str] = &["component", "name", "value"];
 const GLOBAL_PARAMETERS: &[&str] = &["name", "value"];
 const VHOST_LIMITS: &[&str] = &["vhost", "limits"];
 const USER_LIMITS: &[&str] = &["user", "limits"];
-const DELAYED: &[&str] = &["id", "due", "exchange", "routing_key", "size"];
+const DELAYED: &[&str] = &["id", "due", "published", "exchange", "routing_key", "size"];
 
 impl Listing {
     /// The columns that can be asked for.

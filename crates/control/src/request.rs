@@ -132,19 +132,13 @@ pub enum Request {
         vhost: String,
         queue: String,
     },
-    /// The message at this place of a queue, 1 being the head, without taking it.
-    PeekQueue {
-        vhost: String,
-        queue: String,
-        position: u64,
-    },
 
     // Delayed messages.
     CancelDelayed {
-        id: u64,
+        id: String,
     },
     ReleaseDelayed {
-        id: u64,
+        id: String,
     },
 
     // Connections.
@@ -155,9 +149,13 @@ pub enum Request {
     SuspendListeners,
     ResumeListeners,
 
-    // Definitions.
-    ExportDefinitions,
+    // Definitions; without a virtual host: of the whole node.
+    ExportDefinitions {
+        vhost: Option<String>,
+    },
+    /// Answered by an object: `report` is a text with a line for each kind of things.
     ImportDefinitions {
+        vhost: Option<String>,
         definitions: Value,
     },
 
@@ -199,6 +197,10 @@ pub struct List {
     pub vhost: Option<String>,
     /// Only what concerns this user.
     pub user: Option<String>,
+    /// Only what waits in this exchange; for delayed messages.
+    pub exchange: Option<String>,
+    /// At most so many rows; for delayed messages.
+    pub limit: Option<usize>,
     /// The columns of each row, from those of the listing.
     pub columns: Vec<String>,
 }

@@ -6,13 +6,16 @@
 
 mod answer;
 mod connections;
+mod definitions;
+mod limits;
 mod list;
 pub(crate) mod node;
 mod permissions;
+mod policies;
 mod queues;
-mod rows;
 mod socket;
 mod users;
+mod vhosts;
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -160,6 +160,8 @@ fn live(
     let seed = RandomState::new().hash_one(unix_ms());
     let mut broker = Broker::recover(&recovered, &mut store, wide(seed), unix_ms())?;
     broker.settings.max_message_size = config.max_message_size.0;
+    broker.settings.default_queue_type = config.default_queue_type.0;
+    broker.settings.relaxed_redeclare = config.relaxed_checks_on_redeclaration;
     broker.settings.node = control::node::node_name();
     broker.settings.interceptors = broker::interceptor::Interceptors {
         timestamp: config.set_header_timestamp.existing(),
@@ -171,7 +173,8 @@ fn live(
     }
     drop(recovered);
     let mut shard = Shard::new(broker, store, settings, seed);
-    definitions.import(&mut shard)?;
+    definitions.import(&mut shard, config.definitions_skip_if_unchanged)?;
+    control::node::restore(&mut shard);
     let shard = Rc::new(RefCell::new(shard));
 
     node.open_control();

@@ -7,6 +7,7 @@ use crate::config::mechanism::Mechanism;
 use crate::config::timeout_action::TimeoutAction;
 
 /// Limits and names of one running broker. Sizes in bytes, times in the unit of the name.
+#[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) max_message_size: u64,
     pub(crate) frame_max: u32,

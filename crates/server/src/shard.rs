@@ -67,6 +67,8 @@ pub(crate) struct Shard {
     /// When the timer task will look at the broker next.
     pub(crate) timer_at: Option<Millis>,
     pub(crate) draining: bool,
+    /// When the application started.
+    pub(crate) started: std::time::Instant,
     /// Some consumer has, or had, a timeout of its own.
     pub(crate) consumer_timeouts: bool,
     /// What is listened on: protocols and addresses.
@@ -101,6 +103,7 @@ impl Shard {
             commit_is_due: false,
             timer_at: None,
             draining: false,
+            started: std::time::Instant::now(),
             consumer_timeouts: false,
             listeners: Vec::new(),
         }

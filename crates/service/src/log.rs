@@ -5,8 +5,11 @@ mod tests;
 
 use std::fmt;
 use std::io::IsTerminal;
+use std::sync::OnceLock;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, reload};
 
 use crate::config::{Scalar, quoted};
 
@@ -81,13 +84,32 @@ impl Scalar for Format {
 
 /// Sends every event from now on to stderr. Only the first call of a process has an effect.
 pub fn start(level: &Level, format: Format) {
-    let filter = EnvFilter::try_new(&level.0).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let (filter, handle) = reload::Layer::new(filter(level));
+    // Only the first log of a process is one.
+    drop(RELOAD.set(Box::new(move |filter| drop(handle.reload(filter)))));
+    let registry = tracing_subscriber::registry().with(filter);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let started = match format {
-        Format::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
-        Format::Json => builder.json().flatten_event(true).try_init(),
+        Format::Text => registry.with(lines.with_ansi(std::io::stderr().is_terminal())).try_init(),
+        Format::Json => registry.with(lines.json().flatten_event(true)).try_init(),
     };
     if started.is_err() {
         tracing::debug!("logging was started before");
     }
+}
+
+/// Logs from now on what `level` says, when [`start`] was called.
+pub fn set_level(level: &Level) {
+    if let Some(reload) = RELOAD.get() {
+        reload(filter(level));
+    }
+}
+
+/// Replaces the filter of the log.
+type Reload = Box<dyn Fn(EnvFilter) + Send + Sync>;
+
+static RELOAD: OnceLock<Reload> = OnceLock::new();
+
+fn filter(level: &Level) -> EnvFilter {
+    EnvFilter::try_new(&level.0).unwrap_or_else(|_| EnvFilter::new("info"))
 }

@@ -5,12 +5,16 @@ use super::failure::Failure;
 use crate::listing::Listing;
 
 /// The columns that the words name, separated by spaces or commas, or those that are always shown.
-pub(super) fn wanted(given: &Given, listing: Listing) -> Result<Vec<String>, Failure> {
+pub(super) fn wanted(
+    words: &[String],
+    given: &Given,
+    listing: Listing,
+) -> Result<Vec<String>, Failure> {
     let split = |word: &str| -> Vec<String> {
         let parts = word.split([',', ' ']).filter(|part| !part.is_empty());
         parts.map(str::to_owned).collect()
     };
-    let named: Vec<String> = given.words.iter().flat_map(|word| split(word)).collect();
+    let named: Vec<String> = words.iter().flat_map(|word| split(word)).collect();
     let unknown: Vec<&str> =
         named.iter().map(String::as_str).filter(|name| !listing.columns().contains(name)).collect();
     if !unknown.is_empty() {

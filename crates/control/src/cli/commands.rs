@@ -1,14 +1,35 @@
 //! Every command, by subject.
 
+mod absent;
+mod definitions;
 mod health;
 mod listings;
 mod node;
+mod operations;
+mod plugins;
+mod policies;
+mod quorum;
+mod status;
 mod users;
+mod vhosts;
 
 use super::Tool;
 use super::command::Command;
 
-const TABLES: &[&[Command]] = &[users::TABLE, listings::TABLE, node::TABLE, health::TABLE];
+const TABLES: &[&[Command]] = &[
+    status::TABLE,
+    node::TABLE,
+    users::TABLE,
+    vhosts::TABLE,
+    listings::TABLE,
+    policies::TABLE,
+    definitions::TABLE,
+    operations::TABLE,
+    health::TABLE,
+    quorum::TABLE,
+    plugins::TABLE,
+    absent::TABLE,
+];
 
 /// Every command of every tool.
 pub(super) fn all() -> impl Iterator<Item = &'static Command> {

@@ -105,12 +105,18 @@ impl<'a> Session<'a> {
         vhost: Option<&str>,
         user: Option<&str>,
     ) -> Result<(), Failure> {
-        let request = Request::List(List {
+        self.list_all(List {
             listing,
             vhost: vhost.map(str::to_owned),
             user: user.map(str::to_owned),
-            columns: columns.clone(),
-        });
+            columns,
+            ..List::default()
+        })
+    }
+
+    /// The same with everything that a listing can be limited to.
+    pub(super) fn list_all(&mut self, list: List) -> Result<(), Failure> {
+        let (columns, request) = (list.columns.clone(), Request::List(list));
         let format = self.format.unwrap_or(Format::Table);
         let mut listed = Listed::new(format, columns, self.headers);
         let mut out = std::io::stdout().lock();
@@ -149,6 +155,24 @@ impl<'a> Session<'a> {
             }
             _ => self.show(&format!("{text}\n")),
         }
+    }
+
+    /// The same for a check, of which programs get the message alone.
+    pub(super) fn message(&mut self, text: &str) {
+        match self.format {
+            Some(Format::Json) => self.show(&format!("{}\n", json!({ "message": text }))),
+            _ => self.show(&format!("{text}\n")),
+        }
+    }
+
+    /// Whether nothing is to be said beside results.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// The next question connects again.
+    pub(super) fn disconnect(&mut self) {
+        self.client = None;
     }
 
     /// Shows a value as it is to programs, and a text to people.

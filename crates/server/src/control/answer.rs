@@ -10,7 +10,9 @@ use control::request::Request;
 use serde_json::Value;
 use store::Pos;
 
-use super::{Ask, connections, finish, list, node, permissions, queues, users};
+use super::{
+    Ask, connections, definitions, finish, list, node, permissions, policies, queues, users, vhosts,
+};
 use crate::shard::Shard;
 
 /// What a request gave, and what the answer has to wait for.
@@ -60,8 +62,22 @@ fn apply(shard: &mut Shard, request: Request) -> Outcome {
         | Request::ClearPermissions { .. }
         | Request::SetTopicPermissions { .. }
         | Request::ClearTopicPermissions { .. } => permissions::apply(shard, request),
-        Request::DeleteQueue { .. } | Request::PurgeQueue { .. } | Request::PeekQueue { .. } => {
-            queues::apply(shard, request)
+        Request::AddVhost { .. }
+        | Request::DeleteVhost { .. }
+        | Request::SetVhostMeta { .. }
+        | Request::SetVhostLimits { .. }
+        | Request::ClearVhostLimits { .. }
+        | Request::Trace { .. } => vhosts::apply(shard, request),
+        Request::SetPolicy { .. }
+        | Request::ClearPolicy { .. }
+        | Request::SetParameter { .. }
+        | Request::ClearParameter { .. } => policies::apply(shard, request),
+        Request::DeleteQueue { .. }
+        | Request::PurgeQueue { .. }
+        | Request::CancelDelayed { .. }
+        | Request::ReleaseDelayed { .. } => queues::apply(shard, request),
+        Request::ExportDefinitions { .. } | Request::ImportDefinitions { .. } => {
+            definitions::apply(shard, request)
         }
         Request::CloseConnections { which, reason } => connections::close(shard, &which, &reason),
         other => node::apply(shard, other),
@@ -74,6 +90,7 @@ pub(super) fn refused(error: AdminError) -> Refusal {
         AdminError::NoUser(_) => Why::NoUser,
         AdminError::NoVhost(_) => Why::NoVhost,
         AdminError::UserExists(_) | AdminError::VhostExists(_) => Why::Exists,
+        AdminError::NoParameter => Why::NotFound,
         _ => Why::Failed,
     };
     Refusal::new(kind, error.to_string())
@@ -82,4 +99,9 @@ pub(super) fn refused(error: AdminError) -> Refusal {
 /// Nothing to say, but for what the answer waits for.
 pub(super) fn done(changed: Result<Pos, AdminError>) -> Outcome {
     changed.map(|pos| (Value::Null, pos)).map_err(refused)
+}
+
+/// A request that somebody else answers: the table in [`apply`] never sends it here.
+pub(super) fn unexpected(request: &Request) -> Outcome {
+    Err(Refusal::new(Why::Unsupported, format!("nobody answers {request:?} here")))
 }

@@ -1,23 +1,29 @@
 //! Listings: rows in batches, so that a long one holds up nobody.
 
+mod access;
+mod connections;
+mod delayed;
+mod exchanges;
+mod policies;
+mod queues;
+mod rows;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use broker::QueueId;
 use control::listing::Listing;
 use control::reply::{Refusal, Reply, Row, Why};
 use control::request::List;
-use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::yield_now;
 
-use super::node::{channel_pid, connection_pid};
-use super::rows::{Column, row, table};
-use crate::amqp::connections::{Connection, Phase};
 use crate::shard::Shard;
 
 /// Rows that are made in one turn of the shard.
 const BATCH: usize = 256;
+
+/// Makes the rows of a few things, named by `keys`, which may be gone.
+type Rows<K> = fn(&Shard, &List, &[K]) -> Vec<Row>;
 
 /// Sends the rows of a listing.
 pub(super) async fn list(
@@ -25,155 +31,98 @@ pub(super) async fn list(
     wanted: &List,
     reply: &mpsc::Sender<Reply>,
 ) -> Result<(), Refusal> {
-    if wanted.listing == Listing::Queues {
-        return queues(shard, wanted, reply).await;
-    }
-    let rows = rows(&shard.borrow(), wanted)?;
-    for batch in rows.chunks(BATCH) {
-        let _ = reply.send(Reply::Rows(batch.to_vec())).await;
-    }
-    Ok(())
-}
-
-async fn queues(
-    shard: &Rc<RefCell<Shard>>,
-    wanted: &List,
-    reply: &mpsc::Sender<Reply>,
-) -> Result<(), Refusal> {
-    let is_meant = |vhost: &str| wanted.vhost.as_ref().is_none_or(|wanted| wanted == vhost);
-    let ids: Vec<QueueId> = {
-        let shard = shard.borrow();
-        let meant = shard.broker.queues().filter(|queue| is_meant(&queue.vhost));
-        meant.map(|queue| queue.id).collect()
-    };
-    for batch in ids.chunks(BATCH) {
-        let rows: Vec<Row> = {
-            let shard = shard.borrow();
-            let shard = &*shard;
-            let queues = batch.iter().filter_map(|id| shard.broker.queue(*id));
-            queues.map(|queue| row(QUEUE, &wanted.columns, &QueueRow { shard, queue })).collect()
-        };
-        if reply.send(Reply::Rows(rows)).await.is_err() {
-            break;
+    check(&shard.borrow(), wanted)?;
+    let sink = Sink { shard, wanted, reply };
+    match wanted.listing {
+        Listing::Queues => {
+            let ids = queues::ids(&shard.borrow(), wanted);
+            sink.batches(&ids, queues::rows).await;
         }
-        yield_now().await;
+        Listing::Consumers => {
+            let ids = queues::ids(&shard.borrow(), wanted);
+            sink.batches(&ids, queues::consumers).await;
+        }
+        Listing::Connections => {
+            let ids = connections::ids(&shard.borrow());
+            sink.batches(&ids, connections::rows).await;
+        }
+        Listing::Channels => {
+            let ids = connections::ids(&shard.borrow());
+            sink.batches(&ids, connections::channels).await;
+        }
+        Listing::Delayed => delayed::list(&sink).await?,
+        other => {
+            let rows = rows_of(other, &shard.borrow(), wanted);
+            for batch in rows.chunks(BATCH) {
+                sink.send(batch.to_vec()).await;
+            }
+        }
     }
     Ok(())
 }
 
-struct QueueRow<'a> {
-    shard: &'a Shard,
-    queue: &'a broker::queue::Queue,
+/// What there is little of, or what has no name to come back to: all rows at once.
+fn rows_of(listing: Listing, shard: &Shard, wanted: &List) -> Vec<Row> {
+    match listing {
+        Listing::Exchanges => exchanges::rows(shard, wanted),
+        Listing::Bindings => exchanges::bindings(shard, wanted),
+        Listing::Users => access::users(shard, wanted),
+        Listing::Vhosts => access::vhosts(shard, wanted),
+        Listing::Permissions => access::permissions(shard, wanted),
+        Listing::TopicPermissions => access::topic_permissions(shard, wanted),
+        Listing::VhostLimits => access::vhost_limits(shard, wanted),
+        Listing::UserLimits => access::user_limits(shard, wanted),
+        Listing::Policies => policies::policies(shard, wanted, false),
+        Listing::OperatorPolicies => policies::policies(shard, wanted, true),
+        Listing::Parameters => policies::parameters(shard, wanted),
+        Listing::GlobalParameters => policies::global_parameters(shard, wanted),
+        Listing::Queues
+        | Listing::Consumers
+        | Listing::Connections
+        | Listing::Channels
+        | Listing::Delayed => Vec::new(),
+    }
 }
 
-/// A column of whatever queue.
-type QueueColumn = (&'static str, for<'a> fn(&QueueRow<'a>) -> Value);
+/// Where the rows of a listing go.
+struct Sink<'a> {
+    shard: &'a Rc<RefCell<Shard>>,
+    wanted: &'a List,
+    reply: &'a mpsc::Sender<Reply>,
+}
 
-const QUEUE: &[QueueColumn] = &[
-    ("name", |q| json!(*q.queue.name)),
-    ("vhost", |q| json!(*q.queue.vhost)),
-    ("durable", |q| json!(q.queue.durable)),
-    ("auto_delete", |q| json!(q.queue.auto_delete)),
-    ("exclusive", |q| json!(q.queue.exclusive.is_some())),
-    ("arguments", |q| table(&q.queue.arguments)),
-    ("messages", |q| json!(q.queue.ready() + q.queue.unacked())),
-    ("messages_ready", |q| json!(q.queue.ready())),
-    ("messages_unacknowledged", |q| json!(q.queue.unacked())),
-    ("message_bytes", |q| json!(q.queue.ready_bytes(&q.shard.store) + q.queue.unacked_bytes())),
-    ("message_bytes_ready", |q| json!(q.queue.ready_bytes(&q.shard.store))),
-    ("message_bytes_unacknowledged", |q| json!(q.queue.unacked_bytes())),
-    ("consumers", |q| json!(q.queue.consumers())),
-    ("state", |_| json!("running")),
-    ("type", |_| json!("classic")),
-    ("owner_pid", |q| q.queue.exclusive.map_or(json!(""), |id| json!(connection_pid(id)))),
-];
+impl Sink<'_> {
+    async fn batches<K>(&self, keys: &[K], make: Rows<K>) {
+        for batch in keys.chunks(BATCH) {
+            let rows = make(&self.shard.borrow(), self.wanted, batch);
+            if !self.send(rows).await {
+                break;
+            }
+            yield_now().await;
+        }
+    }
 
-fn rows(shard: &Shard, wanted: &List) -> Result<Vec<Row>, Refusal> {
+    /// False: nobody reads any more.
+    async fn send(&self, rows: Vec<Row>) -> bool {
+        self.reply.send(Reply::Rows(rows)).await.is_ok()
+    }
+}
+
+/// The virtual host and the user that a listing is about are there. Queues of one that is not there
+/// are none, as in RabbitMQ.
+fn check(shard: &Shard, wanted: &List) -> Result<(), Refusal> {
     let broker = &shard.broker;
-    let columns = &wanted.columns;
+    let lenient = matches!(wanted.listing, Listing::Queues | Listing::Consumers);
     if let Some(vhost) = &wanted.vhost
+        && !lenient
         && !broker.vhosts().any(|one| *one.name == **vhost)
     {
-        return Err(Refusal::new(Why::NoVhost, vhost));
+        return Err(Refusal::new(Why::NoVhost, format!("vhost '{vhost}' does not exist")));
     }
     if let Some(user) = &wanted.user
         && !broker.user_exists(user)
     {
-        return Err(Refusal::new(Why::NoUser, user));
+        return Err(Refusal::new(Why::NoUser, format!("user '{user}' does not exist")));
     }
-    let vhosts = || {
-        let meant = |name: &str| wanted.vhost.as_ref().is_none_or(|wanted| wanted == name);
-        broker.vhosts().filter(move |vhost| meant(&vhost.name))
-    };
-    Ok(match wanted.listing {
-        Listing::Users => broker.users().map(|user| row(USER, columns, user)).collect(),
-        Listing::Vhosts => broker.vhosts().map(|vhost| row(VHOST, columns, vhost)).collect(),
-        Listing::Exchanges => vhosts()
-            .flat_map(|vhost| vhost.exchanges().map(|exchange| row(EXCHANGE, columns, exchange)))
-            .collect(),
-        Listing::Permissions => permissions(shard, wanted),
-        Listing::Connections => shard
-            .connections
-            .table
-            .iter()
-            .filter(|(_, one)| one.phase == Phase::Running)
-            .map(|(_, one)| row(CONNECTION, columns, one))
-            .collect(),
-        other => return Err(Refusal::new(Why::Unsupported, format!("not yet: {other:?}"))),
-    })
-}
-
-const USER: &[Column<broker::user::User>] =
-    &[("user", |user| json!(*user.name)), ("tags", |user| json!(user.tags))];
-
-const VHOST: &[Column<broker::vhost::Vhost>] = &[("name", |vhost| json!(*vhost.name))];
-
-const EXCHANGE: &[Column<broker::exchange::Exchange>] = &[
-    ("name", |x| json!(*x.spec.name)),
-    ("type", |x| json!(x.spec.kind.name())),
-    ("durable", |x| json!(x.spec.durable)),
-    ("auto_delete", |x| json!(x.spec.auto_delete)),
-    ("internal", |x| json!(x.spec.internal)),
-    ("arguments", |x| table(&x.spec.arguments)),
-];
-
-const CONNECTION: &[Column<Connection>] = &[
-    ("pid", |one| json!(connection_pid(one.id))),
-    ("name", |one| json!(*one.name)),
-    ("user", |one| one.session.as_ref().map_or(json!(""), |session| json!(*session.user))),
-    ("vhost", |one| one.session.as_ref().map_or(json!(""), |session| json!(*session.vhost))),
-    ("channels", |one| json!(one.channels.len())),
-    ("channel_max", |one| json!(one.channel_max)),
-    ("frame_max", |one| json!(one.frame_max)),
-    ("timeout", |one| json!(one.heartbeat_s)),
-    ("state", |_| json!("running")),
-];
-
-fn permissions(shard: &Shard, wanted: &List) -> Vec<Row> {
-    let mut rows = Vec::new();
-    for user in shard.broker.users() {
-        if wanted.user.as_ref().is_some_and(|wanted| **wanted != *user.name) {
-            continue;
-        }
-        for (vhost, granted) in &user.permissions {
-            if wanted.vhost.as_ref().is_some_and(|wanted| **wanted != **vhost) {
-                continue;
-            }
-            let value = |column: &str| match column {
-                "user" => json!(*user.name),
-                "vhost" => json!(**vhost),
-                "configure" => json!(granted.configure.as_str()),
-                "write" => json!(granted.write.as_str()),
-                "read" => json!(granted.read.as_str()),
-                _ => Value::Null,
-            };
-            rows.push(wanted.columns.iter().map(|name| (name.clone(), value(name))).collect());
-        }
-    }
-    rows
-}
-
-#[expect(dead_code, reason = "until channels are listed")]
-fn channel(connection: u64, number: u16) -> String {
-    channel_pid(connection, number)
+    Ok(())
 }

@@ -1,12 +1,20 @@
 //! The node itself: what it is, how it is doing, what is set while it runs.
 
-use control::reply::{Refusal, Why};
-use control::request::{Request, Resource};
-use serde_json::{Value, json};
+use std::path::Path;
 
-use super::answer::Outcome;
-use crate::config::ServeConfig;
+use control::reply::{Refusal, Why};
+use control::request::{Amount, Request, Resource};
+use serde_json::{Value, json};
+use service::config::Scalar;
+use service::log::Level;
+use service::machine;
+
+use super::answer::{Outcome, done, unexpected};
+use crate::config::{SETTINGS, ServeConfig};
 use crate::shard::Shard;
+
+/// The global parameter that keeps the name of the cluster, once it was changed.
+const CLUSTER_NAME: &str = "cluster_name";
 
 /// What tools know a node by; there is one on a machine, and it is called as RabbitMQ would be.
 pub(crate) fn node_name() -> String {
@@ -17,12 +25,12 @@ pub(crate) fn node_name() -> String {
 
 /// What listings name a connection by, in the form of RabbitMQ's process ids.
 pub(crate) fn connection_pid(id: u64) -> String {
-    format!("<{}.1.{id}.0>", node_name())
+    broker::event::pid(&node_name(), id, 0)
 }
 
 /// The same for a channel of a connection.
 pub(crate) fn channel_pid(connection: u64, channel: u16) -> String {
-    format!("<{}.1.{connection}.{channel}>", node_name())
+    broker::event::pid(&node_name(), connection, channel)
 }
 
 pub(super) fn apply(shard: &mut Shard, request: Request) -> Outcome {
@@ -30,7 +38,7 @@ pub(super) fn apply(shard: &mut Shard, request: Request) -> Outcome {
         Request::Ping => Ok((json!({ "running": true, "node": node_name() }), 0)),
         // It is started already.
         Request::StartApp => Ok((Value::Null, 0)),
-        Request::Reset => Err(Refusal::new(Why::AppRuns, "the application runs")),
+        Request::Reset => Err(Refusal::new(Why::AppRuns, "the application runs on this node")),
         Request::Status => Ok((status(shard), 0)),
         Request::SetAlarm { resource, on } => {
             let forced = &mut shard.alarms.forced;
@@ -41,8 +49,26 @@ pub(super) fn apply(shard: &mut Shard, request: Request) -> Outcome {
             shard.check_alarms();
             Ok((Value::Null, 0))
         }
+        Request::SetMemoryLimit { limit } => {
+            shard.alarms.memory_limit = bytes(limit)?;
+            shard.check_alarms();
+            Ok((Value::Null, 0))
+        }
+        Request::SetDiskFreeLimit { limit } => {
+            shard.alarms.disk_free_limit = bytes(limit)?;
+            shard.check_alarms();
+            Ok((Value::Null, 0))
+        }
+        Request::SetClusterName { name } => {
+            let value = Value::from(&*name).to_string();
+            let set = shard.broker.set_parameter(&mut shard.store, None, "", CLUSTER_NAME, &value);
+            let set = done(set)?;
+            restore(shard);
+            Ok(set)
+        }
+        Request::SetLogLevel { level } => set_log_level(&level),
         Request::Stop => stop(),
-        other => Err(Refusal::new(Why::Unsupported, format!("not yet: {other:?}"))),
+        other => unexpected(&other),
     }
 }
 
@@ -52,6 +78,8 @@ pub(super) fn answer_stopped(config: &ServeConfig, request: &Request) -> Result<
         Request::Ping => Ok(json!({ "running": false, "node": node_name() })),
         Request::StopApp => Ok(Value::Null),
         Request::Stop => stop().map(|(value, _)| value),
+        Request::Reset => reset(&config.data_dir),
+        Request::Settings => Ok(settings(config)),
         Request::Status => Ok(json!({
             "running": false,
             "node": node_name(),
@@ -66,6 +94,32 @@ pub(super) fn answer_stopped(config: &ServeConfig, request: &Request) -> Result<
     }
 }
 
+/// After a start: what was set while an earlier one ran, and is kept.
+pub(crate) fn restore(shard: &mut Shard) {
+    let named = shard.broker.parameters().find(|parameter| {
+        parameter.vhost.is_none()
+            && parameter.component.is_empty()
+            && parameter.name == CLUSTER_NAME
+    });
+    let name = named.and_then(|parameter| serde_json::from_str::<String>(parameter.value).ok());
+    if let Some(name) = name {
+        let mut settings = (*shard.settings).clone();
+        settings.cluster_name = name;
+        shard.settings = settings.into();
+    }
+}
+
+/// Every setting with its value, secrets without.
+pub(super) fn settings(config: &ServeConfig) -> Value {
+    let mut config = config.clone();
+    let row = |row: &service::config::Setting<ServeConfig>| {
+        let value = (row.field)(&mut config).toml();
+        let shown = if row.secret { value.map(|_| "\"(secret)\"".to_owned()) } else { value };
+        (row.name.to_owned(), json!(shown))
+    };
+    Value::Object(SETTINGS.table.iter().map(row).collect())
+}
+
 /// The process ends as after a signal, what runs beside the broker first.
 fn stop() -> Outcome {
     rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM)
@@ -73,21 +127,53 @@ fn stop() -> Outcome {
     Ok((json!({ "pid": std::process::id() }), 0))
 }
 
+/// Everything that was declared and published is gone. The store is closed, and its lock free: only
+/// the socket tells that this process has the directory.
+fn reset(dir: &Path) -> Result<Value, Refusal> {
+    store::erase::erase(&store::vfs::disk::Disk, dir).map(|()| Value::Null).map_err(|error| {
+        Refusal::new(Why::Failed, format!("cannot empty {}: {error}", dir.display()))
+    })
+}
+
+fn set_log_level(level: &str) -> Outcome {
+    let level = Level::parse(level).map_err(|_| {
+        let text = format!(
+            "level {level} is not supported. Try one of debug, info, warning, error, critical, none"
+        );
+        Refusal::new(Why::Invalid, text)
+    })?;
+    service::log::set_level(&level);
+    Ok((Value::Null, 0))
+}
+
+fn bytes(amount: Amount) -> Result<u64, Refusal> {
+    match amount {
+        Amount::Bytes(bytes) => Ok(bytes),
+        Amount::OfMemory(part) => {
+            let total = machine::total_memory(&machine::root()).map_err(|error| {
+                Refusal::new(Why::Failed, format!("cannot tell the machine's memory: {error}"))
+            })?;
+            Ok((total as f64 * part) as u64)
+        }
+    }
+}
+
 fn status(shard: &Shard) -> Value {
     let alarms = &shard.alarms;
     let settings = &shard.settings;
+    let totals = shard.broker.totals();
     json!({
         "running": true,
         "node": node_name(),
         "pid": std::process::id(),
         "product": settings.product,
         "version": settings.version,
+        "leveret_version": env!("CARGO_PKG_VERSION"),
         "cluster_name": settings.cluster_name,
-        "data_directory": settings.data_dir,
-        "alarms": {
-            "memory": alarms.memory,
-            "disk": alarms.disk,
-        },
+        "data_directory": std::path::absolute(&settings.data_dir)
+            .unwrap_or_else(|_| settings.data_dir.clone()),
+        "uptime_s": shard.started.elapsed().as_secs(),
+        "alarms": { "memory": alarms.memory, "disk": alarms.disk },
         "memory_used": alarms.memory_used,
         "memory_limit": alarms.memory_limit,
         "disk_free": alarms.disk_free,
@@ -95,10 +181,12 @@ fn status(shard: &Shard) -> Value {
         "connections": shard.connections.table.len(),
         "queues": shard.broker.queue_count(),
         "vhosts": shard.broker.vhosts().count(),
+        "messages": totals.ready + totals.unacked,
         "listeners": shard.listeners.iter().map(|(protocol, address)| json!({
             "protocol": protocol,
             "interface": address.ip().to_string(),
             "port": address.port(),
         })).collect::<Vec<_>>(),
+        "certificates": [],
     })
 }

@@ -1,9 +1,8 @@
 //! What users may do in virtual hosts.
 
-use control::reply::{Refusal, Why};
 use control::request::Request;
 
-use super::answer::{Outcome, done};
+use super::answer::{Outcome, done, unexpected};
 use crate::shard::Shard;
 
 pub(super) fn apply(shard: &mut Shard, request: Request) -> Outcome {
@@ -15,6 +14,13 @@ pub(super) fn apply(shard: &mut Shard, request: Request) -> Outcome {
         Request::ClearPermissions { user, vhost } => {
             done(broker.clear_permissions(store, &user, &vhost))
         }
-        other => Err(Refusal::new(Why::Unsupported, format!("not yet: {other:?}"))),
+        Request::SetTopicPermissions { user, vhost, exchange, write, read } => {
+            let patterns = [&*write, &*read];
+            done(broker.set_topic_permissions(store, &user, &vhost, &exchange, patterns))
+        }
+        Request::ClearTopicPermissions { user, vhost, exchange } => {
+            done(broker.clear_topic_permissions(store, &user, &vhost, exchange.as_deref()))
+        }
+        other => unexpected(&other),
     }
 }

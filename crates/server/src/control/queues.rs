@@ -1,12 +1,13 @@
-//! Queues: deleting, purging, looking into them.
+//! Queues and what waits: deleting, purging, delayed messages.
 
 use amqp::error::{AmqpError, ReplyCode};
 use broker::Session;
+use broker::delayed::{DelayedId, DelayedIdError};
 use control::reply::{Refusal, Why};
 use control::request::Request;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::answer::Outcome;
+use super::answer::{Outcome, unexpected};
 use crate::shard::Shard;
 
 pub(super) fn apply(shard: &mut Shard, request: Request) -> Outcome {
@@ -29,10 +30,25 @@ pub(super) fn apply(shard: &mut Shard, request: Request) -> Outcome {
             let purged = broker.queue_purge(&mut cx, &who, &queue);
             purged.map(|messages| (json!(messages), 0)).map_err(refused)
         }
-        other => Err(Refusal::new(Why::Unsupported, format!("not yet: {other:?}"))),
+        Request::CancelDelayed { id } => delayed(&id, |id| broker.delayed_cancel(&mut cx, id)),
+        Request::ReleaseDelayed { id } => delayed(&id, |id| broker.delayed_release(&mut cx, id)),
+        other => unexpected(&other),
     };
     shard.feed_starved();
     outcome
+}
+
+/// Does something with a delayed message that still waits.
+fn delayed(id: &str, action: impl FnOnce(DelayedId) -> bool) -> Outcome {
+    let id: DelayedId = id
+        .parse()
+        .map_err(|error: DelayedIdError| Refusal::new(Why::Invalid, error.to_string()))?;
+    match action(id) {
+        true => Ok((Value::Null, 0)),
+        false => {
+            Err(Refusal::new(Why::NotFound, format!("delayed message {id} does not wait any more")))
+        }
+    }
 }
 
 /// What AMQP would answer, for the administrator.

@@ -1,11 +1,12 @@
 //! Users: adding, deleting, passwords, tags, limits.
 
+use broker::vhost::meta::UserLimits;
 use control::reply::{Refusal, Why};
 use control::request::Request;
 use serde_json::Value;
 
-use super::answer::{Outcome, done};
-use super::connections;
+use super::answer::{Outcome, done, unexpected};
+use super::{connections, limits};
 use crate::shard::Shard;
 
 pub(super) fn apply(shard: &mut Shard, request: Request) -> Outcome {
@@ -23,6 +24,7 @@ pub(super) fn apply(shard: &mut Shard, request: Request) -> Outcome {
         Request::ChangePassword { user, password } => {
             done(broker.change_password(store, &user, password.as_bytes()))
         }
+        Request::ClearPassword { user } => done(broker.clear_password(store, &user)),
         Request::SetUserTags { user, tags } => done(broker.set_user_tags(store, &user, tags)),
         Request::AuthenticateUser { user, password } => {
             match broker.authenticate(&user, password.as_bytes(), true) {
@@ -30,6 +32,26 @@ pub(super) fn apply(shard: &mut Shard, request: Request) -> Outcome {
                 Err(error) => Err(Refusal::new(Why::Credentials, error.to_string())),
             }
         }
-        other => Err(Refusal::new(Why::Unsupported, format!("not yet: {other:?}"))),
+        Request::SetUserLimits { user, limits } => {
+            let [max_connections, max_channels] =
+                limits::read(&limits, ["max-connections", "max-channels"])?;
+            let limits = UserLimits { max_connections, max_channels };
+            done(broker.set_user_limits(store, &user, limits))
+        }
+        Request::ClearUserLimits { user, limit } => {
+            let mut limits = broker
+                .users()
+                .find(|one| *one.name == *user)
+                .map(|user| user.limits)
+                .unwrap_or_default();
+            match &*limit {
+                "all" => limits = UserLimits::default(),
+                "max-connections" => limits.max_connections = None,
+                "max-channels" => limits.max_channels = None,
+                _ => {}
+            }
+            done(broker.set_user_limits(store, &user, limits))
+        }
+        other => unexpected(&other),
     }
 }

@@ -24,7 +24,7 @@ pub(super) const TABLE: &[Command] = &[
             format!("Timeout: {timeout} ...\nListing queues for vhost {} ...", given.vhost())
         },
         run: |session, given| {
-            let columns = wanted(given, Listing::Queues)?;
+            let columns = wanted(&given.words, given, Listing::Queues)?;
             if given.options.has("offline") {
                 return Ok(());
             }
@@ -38,7 +38,7 @@ pub(super) const TABLE: &[Command] = &[
         summary: "Lists exchanges",
         banner: |given, _| format!("Listing exchanges for vhost {} ...", given.vhost()),
         run: |session, given| {
-            let columns = wanted(given, Listing::Exchanges)?;
+            let columns = wanted(&given.words, given, Listing::Exchanges)?;
             session.list(Listing::Exchanges, columns, Some(given.vhost()), None)
         },
         ..LIST
@@ -49,7 +49,7 @@ pub(super) const TABLE: &[Command] = &[
         summary: "Lists all bindings on a vhost",
         banner: |given, _| format!("Listing bindings for vhost {}...", given.vhost()),
         run: |session, given| {
-            let columns = wanted(given, Listing::Bindings)?;
+            let columns = wanted(&given.words, given, Listing::Bindings)?;
             session.list(Listing::Bindings, columns, Some(given.vhost()), None)
         },
         ..LIST
@@ -60,7 +60,7 @@ pub(super) const TABLE: &[Command] = &[
         summary: "Lists AMQP 0.9.1 connections for the node",
         banner: |_, _| "Listing connections ...".to_owned(),
         run: |session, given| {
-            let columns = wanted(given, Listing::Connections)?;
+            let columns = wanted(&given.words, given, Listing::Connections)?;
             session.list(Listing::Connections, columns, None, None)
         },
         ..LIST
@@ -71,7 +71,7 @@ pub(super) const TABLE: &[Command] = &[
         summary: "Lists all channels in the node",
         banner: |_, _| "Listing channels ...".to_owned(),
         run: |session, given| {
-            let columns = wanted(given, Listing::Channels)?;
+            let columns = wanted(&given.words, given, Listing::Channels)?;
             session.list(Listing::Channels, columns, None, None)
         },
         ..LIST
@@ -82,7 +82,7 @@ pub(super) const TABLE: &[Command] = &[
         summary: "Lists all consumers for a vhost",
         banner: |given, _| format!("Listing consumers in vhost {} ...", given.vhost()),
         run: |session, given| {
-            let columns = wanted(given, Listing::Consumers)?;
+            let columns = wanted(&given.words, given, Listing::Consumers)?;
             session.list(Listing::Consumers, columns, Some(given.vhost()), None)
         },
         ..LIST
@@ -94,7 +94,7 @@ pub(super) const TABLE: &[Command] = &[
         summary: "Lists virtual hosts",
         banner: |_, _| "Listing vhosts ...".to_owned(),
         run: |session, given| {
-            let columns = wanted(given, Listing::Vhosts)?;
+            let columns = wanted(&given.words, given, Listing::Vhosts)?;
             session.list(Listing::Vhosts, columns, None, None)
         },
         ..LIST
