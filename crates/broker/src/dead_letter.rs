@@ -120,7 +120,8 @@ impl Broker {
     ) -> Arrival {
         let from = self.queues.get(dead.from);
         let mut reached = from.map_or_else(Vec::new, |from| from.reached(dead.handle).to_vec());
-        let routed = !queues.is_empty();
+        // What only an exchange remembers has not arrived.
+        let routed = queues.iter().any(|id| HistoryId::of(*id).is_none());
         queues.retain(|id| !reached.contains(id));
         let refuses = |id: &QueueId| {
             self.queues.get(*id).is_some_and(|queue| queue.refuses(cx.store, message))

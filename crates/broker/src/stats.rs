@@ -35,6 +35,10 @@ pub struct Totals {
     pub ready: u64,
     /// Messages delivered and not settled.
     pub unacked: u64,
+    /// Messages that came back and wait for their retry.
+    pub retrying: u64,
+    /// Dead letters that are kept because they could not be delivered.
+    pub kept_dead_letters: u64,
     /// Consumers.
     pub consumers: u64,
 }
@@ -69,6 +73,8 @@ impl Totals {
     pub(crate) fn add(&mut self, queue: &Queue) {
         self.ready += queue.ready();
         self.unacked += queue.unacked();
+        self.retrying += queue.delayed();
+        self.kept_dead_letters += queue.kept_dead_letters();
         self.consumers += queue.consumers() as u64;
     }
 }

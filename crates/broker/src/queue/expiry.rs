@@ -73,9 +73,7 @@ impl Queue {
     pub(super) fn head_gone(&mut self) {
         if self.ready.count() == 0 || !self.can_expire() {
             self.expiry.due = Due::Never;
-        } else if self.expiry.own_times
-            || self.ready.lanes().len() > 1
-            || self.ready.any_returned()
+        } else if self.expiry.own_times || self.ready.lanes().len() > 1 || self.ready.any_returned()
         {
             self.expiry.due = Due::Unknown;
         }

@@ -41,6 +41,8 @@ struct Grave {
 #[derive(Default)]
 pub(super) struct Graves {
     lanes: Vec<Grave>,
+    /// How many there are.
+    pub(super) count: u64,
     /// Not before this time, unless `promising`.
     retry_at: Millis,
     wait: Millis,
@@ -61,11 +63,13 @@ impl Graves {
         &mut self,
         level: u8,
         lane: &'a RecoveredLane,
+        store: &Store,
     ) -> Option<(u8, &'a RecoveredLane)> {
         let Some((level, reason)) = LEVELS.into_iter().find(|(other, _)| *other == level) else {
             return Some((level, lane));
         };
         self.lanes.push(Grave { level, reason, id: lane.lane, cursor: 0 });
+        self.count += store.stats(lane.lane).live;
         self.promising = true;
         None
     }
@@ -76,11 +80,6 @@ impl Graves {
 
     fn lane_of(&self, level: u8) -> Option<LaneId> {
         self.lanes().find(|(other, _)| *other == level).map(|(_, id)| id)
-    }
-
-    /// How many there are.
-    pub(super) fn count(&self, store: &Store) -> u64 {
-        self.lanes.iter().map(|grave| store.stats(grave.id).live).sum()
     }
 
     /// Their body bytes.
@@ -116,17 +115,14 @@ impl Graves {
             }
         }
         self.wait = (self.wait * 2).clamp(WAIT_MIN, WAIT_MAX);
-        self.retry_at = if left == BATCH && self.count(store) == 0 {
-            Millis::MAX
-        } else {
-            now.saturating_add(self.wait)
-        };
+        self.retry_at = if self.count == 0 { Millis::MAX } else { now.saturating_add(self.wait) };
     }
 
     /// One arrived.
     pub(super) fn arrived(&mut self, store: &mut Store, handle: Handle) {
         if let Some(lane) = self.lane_of(handle.lane) {
             store.settle(lane, handle.seq);
+            self.count = self.count.saturating_sub(1);
         }
         self.reached.remove(&(handle.lane, handle.seq));
         self.promising = true;
@@ -136,6 +132,7 @@ impl Graves {
     /// All go. Gives back how many.
     pub(super) fn purge(&mut self, store: &mut Store) -> u64 {
         self.reached.clear();
+        self.count = 0;
         self.lanes.iter().map(|grave| store.settle_from(grave.id, 0)).sum()
     }
 }
@@ -143,8 +140,8 @@ impl Graves {
 /// Dead letters that have not arrived.
 impl Queue {
     /// How many dead letters are kept because they could not be delivered (`messages_dlx` in RabbitMQ).
-    pub fn kept_dead_letters(&self, store: &Store) -> u64 {
-        self.quorum.as_ref().map_or(0, |quorum| quorum.graves.count(store))
+    pub fn kept_dead_letters(&self) -> u64 {
+        self.quorum.as_ref().map_or(0, |quorum| quorum.graves.count)
     }
 
     /// Their body bytes.
@@ -204,10 +201,11 @@ impl Queue {
                 (id, true)
             }
         };
-        if let Some(seq) = bury_in(store, lane, &dead.slice, now)
-            && !reached.is_empty()
-        {
-            graves.reached.insert((level, seq), reached);
+        if let Some(seq) = bury_in(store, lane, &dead.slice, now) {
+            graves.count += 1;
+            if !reached.is_empty() {
+                graves.reached.insert((level, seq), reached);
+            }
         }
         if graves.retry_at == Millis::MAX || graves.wait == 0 {
             graves.wait = WAIT_MIN;

@@ -20,7 +20,7 @@ impl Queue {
     fn would_overflow(&self, store: &Store, m: &Message<'_>) -> bool {
         let (kept, kept_bytes) = match &self.quorum {
             None => (0, 0),
-            Some(quorum) => (quorum.graves.count(store), quorum.graves.bytes(store)),
+            Some(quorum) => (quorum.graves.count, quorum.graves.bytes(store)),
         };
         let count = self.ready.count() + self.delayed() + kept;
         let bytes = |max| self.ready_bytes(store) + kept_bytes + m.body.len() as u64 > max;

@@ -53,10 +53,8 @@ impl Queue {
 
     /// All counts, by lane, oldest first.
     pub(crate) fn all_counts(&self) -> impl Iterator<Item = (LaneId, Vec<(Seq, Counts)>)> + '_ {
-        self.quorum.iter().flat_map(|quorum| {
-            let lanes = self.ready.lanes().iter();
-            lanes.map(|lane| (lane.id, quorum.returns.of_level(lane.level)))
-        })
+        let levels = self.quorum.iter().flat_map(|quorum| quorum.returns.by_level());
+        levels.filter_map(|(level, counts)| Some((self.lane_of(level)?, counts)))
     }
 
     /// After a restart: brings back what was logged of the messages in its lanes.

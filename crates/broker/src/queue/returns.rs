@@ -123,12 +123,14 @@ impl Returns {
         self.counts.get(&(level, seq)).copied().unwrap_or_default()
     }
 
-    /// All counts of a level's messages, oldest first.
-    pub(super) fn of_level(&self, level: u8) -> Vec<(Seq, Counts)> {
-        let own = self.counts.iter().filter(|((of, _), _)| *of == level);
-        let mut own: Vec<_> = own.map(|((_, seq), counts)| (*seq, *counts)).collect();
-        own.sort_unstable_by_key(|(seq, _)| *seq);
-        own
+    /// All counts by level, oldest message first.
+    pub(super) fn by_level(&self) -> BTreeMap<u8, Vec<(Seq, Counts)>> {
+        let mut levels: BTreeMap<u8, Vec<(Seq, Counts)>> = BTreeMap::new();
+        for ((level, seq), counts) in &self.counts {
+            levels.entry(*level).or_default().push((*seq, *counts));
+        }
+        levels.values_mut().for_each(|own| own.sort_unstable_by_key(|(seq, _)| *seq));
+        levels
     }
 
     /// Brings back what was logged of the messages in a lane, unless they are gone.

@@ -424,7 +424,7 @@ impl Rig {
     /// Dead letters that a queue keeps.
     pub(crate) fn kept(&self, queue: &str) -> u64 {
         let queue = self.broker.queue_named("/", queue).expect("a queue");
-        queue.kept_dead_letters(self.store.as_ref().expect("open"))
+        queue.kept_dead_letters()
     }
 
     pub(crate) fn queue_id(&self, who: &Session, name: &str) -> QueueId {

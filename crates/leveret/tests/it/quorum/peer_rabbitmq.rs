@@ -73,10 +73,11 @@ fn arguments_of_quorum_queues_are_answered_alike() {
     let mut different = Vec::new();
     for (name, values) in arguments() {
         for value in values {
-            let asked = quorum("compared").arg(name, value.clone());
+            let asked = quorum("compared-arguments").arg(name, value.clone());
             let (here, there) = (answer(&ours, &asked), answer(&theirs, &asked));
             if here != there {
-                different.push(format!("{name} {value:?}\n  Leveret:  {here}\n  RabbitMQ: {there}"));
+                different
+                    .push(format!("{name} {value:?}\n  Leveret:  {here}\n  RabbitMQ: {there}"));
             }
         }
     }
@@ -85,25 +86,26 @@ fn arguments_of_quorum_queues_are_answered_alike() {
 
 #[test]
 fn properties_and_redeclares_are_answered_alike() {
+    const NAME: &str = "compared-properties";
     let (ours, theirs) = (Client::connect(shared()), Login::default().open(rabbitmq()));
-    let transient = queue("compared").arg("x-queue-type", "quorum");
+    let transient = queue(NAME).arg("x-queue-type", "quorum");
     let alone = [
         transient.clone(),
         transient.clone().exclusive(),
         transient.clone().auto_delete(),
-        quorum("compared").exclusive().auto_delete(),
+        quorum(NAME).exclusive().auto_delete(),
         quorum(""),
     ];
     for asked in &alone {
         assert_eq!(answer(&ours, asked), answer(&theirs, asked));
     }
-    let limited = quorum("compared").arg("x-delivery-limit", 5);
+    let limited = quorum(NAME).arg("x-delivery-limit", 5);
     let again = [
-        queue("compared").durable(),
-        queue("compared").durable().arg("x-queue-type", "classic"),
+        queue(NAME).durable(),
+        queue(NAME).durable().arg("x-queue-type", "classic"),
         transient,
-        quorum("compared"),
-        quorum("compared").arg("x-delivery-limit", 6),
+        quorum(NAME),
+        quorum(NAME).arg("x-delivery-limit", 6),
         limited.clone().arg("x-max-priority", 5),
         limited.clone().arg("x-max-length", 5),
         limited.clone().exclusive(),
@@ -116,7 +118,7 @@ fn properties_and_redeclares_are_answered_alike() {
         assert_eq!(said[0], said[1]);
     }
     for client in [&ours, &theirs] {
-        client.channel().delete("compared");
+        client.channel().delete(NAME);
     }
 }
 
