@@ -31,7 +31,8 @@ fn expressions_match_as_in_perl() {
 
 #[test]
 fn what_is_no_expression_is_said_in_one_line() {
-    for (expression, why) in [("(", "unclosed group"), ("[", "unclosed character class"), ("*", "")] {
+    for (expression, why) in [("(", "unclosed group"), ("[", "unclosed character class"), ("*", "")]
+    {
         let Err(error) = Expression::new(expression) else { panic!("{expression} compiles") };
         assert!(error.contains(why) && !error.contains('\n'), "{expression}: {error}");
     }

@@ -16,8 +16,8 @@ pub struct Key {
     pub name: &'static str,
     /// What its value must be.
     form: Form,
-    /// `<value> is not a valid …`.
-    what: &'static str,
+    /// What is said of another value; `~` stands for the value.
+    refusal: &'static str,
     /// Queues of other kinds do not obey a policy that has it, not even its other keys.
     pub kinds: &'static [QueueKind],
     /// Which counts when a queue has an argument of the same name.
@@ -62,11 +62,11 @@ const NONE: &[QueueKind] = &[];
 const LOCATORS: Form = Form::OneOf(&["client-local", "balanced", "random", "least-leaders"]);
 
 /// A key that is obeyed: the argument counts more.
-const fn key(name: &'static str, form: Form, what: &'static str) -> Key {
+const fn key(name: &'static str, form: Form, refusal: &'static str) -> Key {
     Key {
         name,
         form,
-        what,
+        refusal,
         kinds: BOTH,
         beside_argument: Choice::Second,
         beside_operator: None,
@@ -75,16 +75,16 @@ const fn key(name: &'static str, form: Form, what: &'static str) -> Key {
 }
 
 /// A number that only restricts: the smallest counts, wherever it stands.
-const fn limit(name: &'static str, least: i64, what: &'static str) -> Key {
-    let mut key = key(name, Form::AtLeast(least), what);
+const fn limit(name: &'static str, least: i64, refusal: &'static str) -> Key {
+    let mut key = key(name, Form::AtLeast(least), refusal);
     key.beside_argument = Choice::Smaller;
     key.beside_operator = Some(Choice::Smaller);
     key
 }
 
 /// A key without effect.
-const fn ignored(name: &'static str, form: Form, what: &'static str) -> Key {
-    let mut key = key(name, form, what);
+const fn ignored(name: &'static str, form: Form, refusal: &'static str) -> Key {
+    let mut key = key(name, form, refusal);
     key.ignored = true;
     key
 }
@@ -113,86 +113,108 @@ impl Key {
 
 /// Every key that a policy may have.
 pub const KEYS: &[Key] = &[
-    key("alternate-exchange", Form::Text, "alternate exchange name"),
-    limit("consumer-timeout", 0, "consumer timeout"),
-    key("dead-letter-exchange", Form::Text, "dead letter exchange name"),
-    key("dead-letter-routing-key", Form::Text, "dead letter routing key"),
+    key("alternate-exchange", Form::Text, "~ is not a valid alternate exchange name"),
+    limit("consumer-timeout", 0, "~ is not a valid consumer timeout"),
+    key("dead-letter-exchange", Form::Text, "~ is not a valid dead letter exchange name"),
+    key("dead-letter-routing-key", Form::Text, "~ is not a valid dead letter routing key"),
     key(
         "dead-letter-strategy",
         Form::OneOf(&["at-most-once", "at-least-once"]),
-        "dead letter strategy",
+        "~ is not a valid dead letter strategy",
     )
     .only(QUORUM),
-    limit("message-ttl", 0, "message TTL"),
-    limit("expires", 1, "queue expiry"),
-    limit("max-length", 0, "maximum length"),
-    limit("max-length-bytes", 0, "maximum length in bytes"),
+    limit("message-ttl", 0, "~ is not a valid message TTL"),
+    limit("expires", 1, "~ is not a valid queue expiry"),
+    limit("max-length", 0, "~ is not a valid maximum length"),
+    limit("max-length-bytes", 0, "~ is not a valid maximum length in bytes"),
     key(
         "overflow",
         Form::OneOf(&["drop-head", "reject-publish", "reject-publish-dlx"]),
-        "overflow value",
+        "~ is not a valid overflow value",
     )
     .argument(Choice::ByKind)
     .operator(Choice::Second),
-    limit("delivery-limit", i64::MIN, "delivery limit")
+    limit("delivery-limit", i64::MIN, "~ is not a valid delivery limit")
         .only(QUORUM)
         .argument(Choice::SmallerLimit)
         .operator(Choice::SmallerLimit),
     key(
         "delayed-retry-type",
         Form::OneOf(&["disabled", "all", "failed", "returned"]),
-        "delayed retry type",
+        "~ is not a valid delayed retry type",
     ),
-    key("delayed-retry-min", Form::AtLeast(0), "delayed retry minimum"),
-    key("delayed-retry-max", Form::AtLeast(0), "delayed retry maximum"),
-    ignored("consumer-disconnected-timeout", Form::AtLeast(0), "consumer disconnected timeout"),
-    ignored("max-in-memory-length", Form::AtLeast(0), "maximum memory in messages")
+    key("delayed-retry-min", Form::AtLeast(0), "~ is not a valid delayed retry minimum"),
+    key("delayed-retry-max", Form::AtLeast(0), "~ is not a valid delayed retry maximum"),
+    ignored(
+        "consumer-disconnected-timeout",
+        Form::AtLeast(0),
+        "~ is not a valid consumer disconnected timeout",
+    ),
+    ignored("max-in-memory-length", Form::AtLeast(0), "~ is not a valid maximum memory in bytes")
         .operator(Choice::Smaller),
-    ignored("max-in-memory-bytes", Form::AtLeast(0), "maximum memory in bytes")
+    ignored("max-in-memory-bytes", Form::AtLeast(0), "~ is not a valid maximum memory in bytes")
         .operator(Choice::Smaller),
-    ignored("queue-mode", Form::OneOf(&["default", "lazy"]), "queue-mode value").only(CLASSIC),
-    ignored("queue-version", Form::Version, "queue-version value").operator(Choice::Second),
-    ignored("queue-leader-locator", LOCATORS, "queue leader locator value"),
+    ignored("queue-mode", Form::OneOf(&["default", "lazy"]), "~ is not a valid queue-mode value")
+        .only(CLASSIC),
+    ignored("queue-version", Form::Version, "~ is not a valid queue-version value")
+        .operator(Choice::Second),
+    ignored("queue-leader-locator", LOCATORS, "~ is not a valid queue leader locator value"),
     ignored(
         "queue-master-locator",
         Form::OneOf(&["client-local", "min-masters", "random", "balanced"]),
-        "master locator",
+        "~ invalid queue-master-locator value",
     )
     .only(CLASSIC)
     .operator(Choice::Second),
-    ignored("target-group-size", Form::AtLeast(1), "qq target count value")
+    ignored("target-group-size", Form::AtLeast(1), "~ is not a valid qq target count value")
         .only(QUORUM)
         .operator(Choice::Larger),
-    ignored("ha-mode", Form::OneOf(&["all", "exactly", "nodes"]), "ha-mode value")
+    ignored("ha-mode", Form::OneOf(&["all", "exactly", "nodes"]), "~ is not a valid ha-mode value")
         .only(CLASSIC)
         .operator(Choice::Second),
-    ignored("ha-params", Form::Anything, "ha-params value").only(CLASSIC).operator(Choice::Second),
-    ignored("ha-sync-mode", Form::OneOf(&["automatic", "manual"]), "ha-sync-mode value")
+    ignored("ha-params", Form::Anything, "~ is not a valid ha-params value")
         .only(CLASSIC)
         .operator(Choice::Second),
-    ignored("ha-sync-batch-size", Form::AtLeast(1), "ha-sync-batch-size value"),
+    ignored(
+        "ha-sync-mode",
+        Form::OneOf(&["automatic", "manual"]),
+        r#"ha-sync-mode must be "manual" or "automatic", got ~"#,
+    )
+    .only(CLASSIC)
+    .operator(Choice::Second),
+    ignored(
+        "ha-sync-batch-size",
+        Form::AtLeast(1),
+        "ha-sync-batch-size takes an integer greater than 0, ~ given",
+    ),
     ignored(
         "ha-promote-on-shutdown",
         Form::OneOf(&["always", "when-synced"]),
-        "ha-promote-on-shutdown value",
+        r#"ha-promote-on-shutdown must be "always" or "when-synced", got ~"#,
     )
     .only(CLASSIC),
     ignored(
         "ha-promote-on-failure",
         Form::OneOf(&["always", "when-synced"]),
-        "ha-promote-on-failure value",
+        r#"ha-promote-on-failure must be "always" or "when-synced", got ~"#,
     )
     .only(CLASSIC),
-    ignored("max-age", Form::Age, "max age").only(NONE),
-    ignored("stream-max-segment-size-bytes", Form::AtLeast(0), "segment size").only(NONE),
-    ignored("stream-filter-size-bytes", Form::AtLeast(16), "filter size").only(NONE),
-    ignored("filter-field-names", Form::Anything, "filter field names").only(NONE),
-    ignored("initial-cluster-size", Form::AtLeast(0), "cluster size").only(NONE),
-    ignored("federation-upstream", Form::Text, "federation upstream name"),
-    ignored("federation-upstream-set", Form::Text, "federation upstream set name"),
-    ignored("federation-upstream-pattern", Form::Text, "federation upstream pattern"),
-    ignored("shards-per-node", Form::AtLeast(0), "number of shards per node"),
-    ignored("routing-key", Form::Text, "routing key"),
+    ignored("max-age", Form::Age, "~ is not a valid max age").only(NONE),
+    ignored("stream-max-segment-size-bytes", Form::AtLeast(0), "~ is not a valid segment size")
+        .only(NONE),
+    ignored("stream-filter-size-bytes", Form::AtLeast(16), "~ is not a valid filter size")
+        .only(NONE),
+    ignored("filter-field-names", Form::Anything, "~ is not a valid filter field names").only(NONE),
+    ignored("initial-cluster-size", Form::AtLeast(0), "~ is not a valid cluster size").only(NONE),
+    ignored("federation-upstream", Form::Text, "~ is not a valid federation upstream name"),
+    ignored("federation-upstream-set", Form::Text, "~ is not a valid federation upstream set name"),
+    ignored(
+        "federation-upstream-pattern",
+        Form::Text,
+        "~ is not a valid federation upstream pattern",
+    ),
+    ignored("shards-per-node", Form::AtLeast(0), "~ is not a valid number of shards per node"),
+    ignored("routing-key", Form::Text, "~ is not a valid routing key"),
 ];
 
 /// The key of that name.
@@ -210,7 +232,7 @@ pub(super) fn check(definition: &Table, operator: bool) -> Result<(), String> {
         match find(&setting.0).filter(|key| !operator || key.beside_operator.is_some()) {
             None => unknown.push(setting),
             Some(key) if key.form.takes(&setting.1) => {}
-            Some(key) => return Err(format!("{} is not a valid {}", Term(&setting.1), key.what)),
+            Some(key) => return Err(key.refusal.replacen('~', &Term(&setting.1).to_string(), 1)),
         }
     }
     if !unknown.is_empty() {

@@ -20,6 +20,10 @@ impl Display for Term<'_> {
             Value::F64(x) => write!(f, "{x:?}"),
             Value::Void => f.write_str("null"),
             Value::Table(table) => map(table, f),
+            Value::Array(values) if is_text(values) => {
+                let text = values.iter().filter_map(Value::as_i64).map(|n| char::from(n as u8));
+                write!(f, "\"{}\"", text.collect::<String>())
+            }
             Value::Array(values) => {
                 f.write_str("[")?;
                 separated(values, f, |value, f| Term(value).fmt(f))?;
@@ -51,6 +55,12 @@ impl Display for Binary<'_> {
         let unicode = if text.is_ascii() { "" } else { "/utf8" };
         write!(f, "<<\"{text}\"{unicode}>>")
     }
+}
+
+/// Erlang takes a list of the codes of printable characters for a text.
+fn is_text(values: &[Value]) -> bool {
+    let printable = |value: &Value| value.as_i64().is_some_and(|n| (32..127).contains(&n));
+    !values.is_empty() && values.iter().all(printable)
 }
 
 fn map(table: &Table, f: &mut Formatter<'_>) -> fmt::Result {

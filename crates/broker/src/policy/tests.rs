@@ -142,6 +142,8 @@ fn a_policy_is_checked_in_rabbitmqs_words() {
         ("alternate-exchange=1", "1 is not a valid alternate exchange name"),
         ("ha-mode=x", r#"<<"x">> is not a valid ha-mode value"#),
         ("max-age=7", "7 is not a valid max age"),
+        ("ha-sync-batch-size=0", "ha-sync-batch-size takes an integer greater than 0, 0 given"),
+        ("ha-sync-mode=x", r#"ha-sync-mode must be "manual" or "automatic", got <<"x">>"#),
         ("delivery-limit=x", r#"<<"x">> is not a valid delivery limit"#),
     ] {
         let table = table(definition);

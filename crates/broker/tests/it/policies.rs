@@ -9,6 +9,8 @@
 //! governs EXCHANGE                         => policy
 //! ```
 
+mod model;
+
 use amqp::value::Table;
 use broker::AdminError;
 use broker::policy::PolicySpec;
@@ -250,9 +252,11 @@ fn policies_survive_a_restart_and_a_crash() {
             &mut rig,
             "obeys q                            => p o {expires=50000 max-length=1}
              governs x                          => x
+             at 1000001
              queue q durable                    => q 1 0
              publish x k c persistent           => q
-             queue q durable                    => q 1 0",
+             queue q durable                    => q 1 0
+             at 1000002",
         );
     }
 }
