@@ -8,6 +8,7 @@ use crate::binding::{Binding, Destination, sorted};
 use crate::broker::{clean, not_found, precondition};
 use crate::declare::{check_owner, refuse_default};
 use crate::event::{Event, Named};
+use crate::queue::Queue;
 use crate::topology::Record;
 use crate::user::{Access, Resource};
 use crate::{Broker, Cx, Session, Sink};
@@ -95,10 +96,7 @@ impl Broker {
         self.check_ends(who, ends)?;
         let binding = self.resolve(who, ends)?;
         let to = binding.destination;
-        let queue = match to {
-            Destination::Queue(id) => self.queues.get(id).map(|queue| queue.args.kind),
-            Destination::Exchange(_) => None,
-        };
+        let queue = self.owned_queue(who, to)?.map(|queue| queue.args.kind);
         let vhost = self.vhost_mut(who)?;
         let source = vhost.exchange_by_id(binding.source);
         if let Some(source) = source {
@@ -133,9 +131,9 @@ impl Broker {
             Err(error) if error.code == amqp::ReplyCode::NotFound => return Ok(0),
             Err(error) => return Err(error),
         };
-        let vhost = self.vhost_mut(who)?;
-        let Some(id) = vhost.bindings.find(&binding) else { return Ok(0) };
-        let gone = vhost.unbind(id);
+        let Some(id) = self.vhost(who)?.bindings.find(&binding) else { return Ok(0) };
+        self.owned_queue(who, binding.destination)?;
+        let gone = self.vhost_mut(who)?.unbind(id);
         self.changed();
         self.tell_gone(&who.vhost, &gone, None, &who.user);
         let mut pos = 0;
@@ -159,6 +157,14 @@ impl Broker {
         self.check_topics(who, Access::Read, ends.source, &[ends.key.as_bytes()])
     }
 
+    /// The queue at the end of a binding, if it is one; 405 when another connection has it for itself.
+    fn owned_queue(&self, who: &Session, to: Destination) -> Result<Option<&Queue>, AmqpError> {
+        let Destination::Queue(id) = to else { return Ok(None) };
+        let queue = self.queues.get(id);
+        queue.map_or(Ok(()), |queue| check_owner(queue, who))?;
+        Ok(queue)
+    }
+
     /// The binding between things that are there; the source is missed first.
     fn resolve(&self, who: &Session, ends: Ends<'_>) -> Result<Binding, AmqpError> {
         let vhost = self.vhost(who)?;
@@ -171,7 +177,6 @@ impl Broker {
             Resource::Queue => {
                 let found = vhost.queue(ends.destination).and_then(|id| self.queues.get(id));
                 let queue = found.ok_or_else(absent)?;
-                check_owner(queue, who)?;
                 (Destination::Queue(queue.id), queue.durable)
             }
             Resource::Exchange => {

@@ -83,7 +83,8 @@ impl Broker {
             return found.map(|_| 0).ok_or_else(|| not_found(Resource::Exchange, name, &who.vhost));
         }
         let Some(kind) = Kind::parse(declare.kind) else {
-            return Err(precondition(format!("unknown exchange type '{}'", declare.kind)));
+            let what = if declare.kind.is_empty() { "invalid" } else { "unknown" };
+            return Err(precondition(format!("{what} exchange type '{}'", declare.kind)));
         };
         refuse_default(name)?;
         self.check(who, Access::Configure, Resource::Exchange, name)?;

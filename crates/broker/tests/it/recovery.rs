@@ -151,9 +151,9 @@ fn records_that_cannot_be_understood_are_refused() {
         let recovered = Recovered { topology, ..Recovered::default() };
         Broker::recover(&recovered, rig.store(), [9; 32], 0).err().expect("refused")
     };
-    // {"policy": {}}
-    let newer = [&[0x81, 0xa6], &b"policy"[..], &[0x80]].concat();
-    assert_eq!(recover(vec![newer]), RecoverError::Newer("policy".to_owned()));
+    // {"stream": {}}
+    let newer = [&[0x81, 0xa6], &b"stream"[..], &[0x80]].concat();
+    assert_eq!(recover(vec![newer]), RecoverError::Newer("stream".to_owned()));
     let error = recover(vec![vec![0xc1]]);
     assert!(matches!(error, RecoverError::Damaged { index: 0, .. }), "{error}");
     // {"vhost": {}}: a field is missing.

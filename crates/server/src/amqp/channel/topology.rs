@@ -67,19 +67,12 @@ impl Shard {
     pub(crate) fn queue_declare(&mut self, at: At, declare: &QueueDeclare<'_>) -> Handled {
         let Some(session) = self.session(at.conn) else { return Ok(Flow::Continue) };
         let arguments = declare.arguments.decode().map_err(malformed)?;
-        let last;
-        let name = if declare.queue.is_empty() && declare.passive {
-            last = self.queue_name(at, "")?;
-            &*last
-        } else {
-            declare.queue
-        };
         let (broker, mut cx) = self.parts();
         let declared = broker.queue_declare(
             &mut cx,
             &session,
             broker::QueueDeclare {
-                name,
+                name: declare.queue,
                 passive: declare.passive,
                 durable: declare.durable,
                 exclusive: declare.exclusive,
