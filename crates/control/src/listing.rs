@@ -229,6 +229,19 @@ impl Listing {
         self.row().shown
     }
 
+    /// Whether RabbitMQ lists it row by row, and does not collect all rows first.
+    pub fn is_streamed(self) -> bool {
+        matches!(
+            self,
+            Listing::Queues
+                | Listing::Exchanges
+                | Listing::Bindings
+                | Listing::Consumers
+                | Listing::Connections
+                | Listing::Channels
+        )
+    }
+
     fn row(self) -> &'static Columns {
         TABLE.iter().find(|row| row.of == self).expect("every listing has a row, as a test shows")
     }

@@ -162,7 +162,12 @@ pub enum Request {
     // The node.
     Ping,
     Status,
+    /// The settings, by name; secrets are not told.
     Settings,
+    /// Files of certificates, and until when each is valid.
+    Certificates,
+    /// The variables of the process that mean something to it.
+    Environment,
     SetAlarm {
         resource: Resource,
         on: bool,

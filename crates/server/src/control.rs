@@ -7,6 +7,7 @@
 mod answer;
 mod connections;
 mod definitions;
+mod facts;
 mod limits;
 mod list;
 pub(crate) mod node;
@@ -103,7 +104,10 @@ impl Node {
                 Request::SuspendListeners => What::Suspend,
                 Request::ResumeListeners => What::Resume,
                 _ => {
-                    spawn_local(answer::answer(Rc::clone(shard), ask));
+                    match facts::answer(&self.config, &ask.request) {
+                        Some(outcome) => finish(&ask.reply, outcome).await,
+                        None => drop(spawn_local(answer::answer(Rc::clone(shard), ask))),
+                    }
                     continue;
                 }
             };
@@ -134,7 +138,9 @@ impl Node {
                 self.order = Some(Order { what: What::Resume, reply });
                 return true;
             }
-            finish(&reply, node::answer_stopped(&self.config, &request)).await;
+            let outcome = facts::answer(&self.config, &request);
+            let outcome = outcome.unwrap_or_else(|| node::answer_stopped(&self.config, &request));
+            finish(&reply, outcome).await;
         }
     }
 

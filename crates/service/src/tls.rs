@@ -175,6 +175,17 @@ fn refused(what: &'static str, path: &Path, error: pem::Error) -> TlsError {
     TlsError::File { what, path: path.to_owned(), reason }
 }
 
+/// Until when each certificate of a file is valid, in Unix milliseconds; one that cannot be read is left out.
+pub fn valid_until(path: &Path) -> Result<Vec<u64>, TlsError> {
+    let certificates = certificates("a certificate", path)?;
+    let until = certificates.iter().filter_map(|certificate| {
+        let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+        let seconds = certificate.validity().not_after.timestamp();
+        u64::try_from(seconds).ok()?.checked_mul(1000)
+    });
+    Ok(until.collect())
+}
+
 /// The user name that a client's certificate gives it; `None` when the certificate cannot be
 /// read or has no such part.
 pub fn client_name(certificate: &CertificateDer<'_>, from: LoginFrom) -> Option<String> {

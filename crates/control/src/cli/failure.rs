@@ -41,12 +41,18 @@ impl Failure {
 
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Failure {
-        let text = match refusal.kind {
-            Why::NoUser => format!("User \"{}\" does not exist", named(&refusal.text)),
-            Why::NoVhost => format!("Virtual host '{}' does not exist", named(&refusal.text)),
-            _ => refusal.text,
-        };
-        Failure::new(exit_of(refusal.kind), text)
+        let exit = exit_of(refusal.kind);
+        match refusal.kind {
+            Why::NoUser => {
+                Failure::new(exit, format!("User \"{}\" does not exist", named(&refusal.text)))
+            }
+            // RabbitMQ says this one without a heading.
+            Why::NoVhost => {
+                let vhost = named(&refusal.text);
+                Failure::plain(exit, format!("Virtual host '{vhost}' does not exist"))
+            }
+            _ => Failure::new(exit, refusal.text),
+        }
     }
 }
 

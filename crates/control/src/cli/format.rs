@@ -42,13 +42,15 @@ pub(super) struct Listed {
     columns: Vec<String>,
     headers: bool,
     shown: usize,
+    /// Whether RabbitMQ shows the rows as they come; an empty listing looks otherwise then.
+    pub(super) is_streamed: bool,
     /// Rows that are kept until the widths of all are known.
     kept: Vec<Vec<Value>>,
 }
 
 impl Listed {
     pub(super) fn new(format: Format, columns: Vec<String>, headers: bool) -> Listed {
-        Listed { format, columns, headers, shown: 0, kept: Vec::new() }
+        Listed { format, columns, headers, shown: 0, is_streamed: false, kept: Vec::new() }
     }
 
     /// One more row, and what came before the first.
@@ -96,10 +98,12 @@ impl Listed {
     /// What comes behind the last row.
     pub(super) fn end(&mut self) -> String {
         match self.format {
+            Format::Json if self.shown == 0 && self.is_streamed => "[\n]\n".to_owned(),
             Format::Json if self.shown == 0 => "[]\n".to_owned(),
             Format::Json => "]\n".to_owned(),
             Format::Pretty => pretty::table(&self.columns, &self.kept),
             Format::Erlang => erlang::list(&self.columns, &self.kept),
+            Format::Table if self.shown == 0 && !self.is_streamed => "\n".to_owned(),
             Format::Table | Format::Csv => String::new(),
         }
     }

@@ -116,9 +116,10 @@ impl<'a> Session<'a> {
 
     /// The same with everything that a listing can be limited to.
     pub(super) fn list_all(&mut self, list: List) -> Result<(), Failure> {
-        let (columns, request) = (list.columns.clone(), Request::List(list));
         let format = self.format.unwrap_or(Format::Table);
-        let mut listed = Listed::new(format, columns, self.headers);
+        let mut listed = Listed::new(format, list.columns.clone(), self.headers);
+        listed.is_streamed = list.listing.is_streamed();
+        let request = Request::List(list);
         let mut out = std::io::stdout().lock();
         let outcome = self.client()?.ask(&request, |rows| {
             rows.iter().for_each(|row| {
@@ -150,7 +151,7 @@ impl<'a> Session<'a> {
     pub(super) fn say(&mut self, text: &str) {
         match self.format {
             Some(Format::Json) => {
-                let message = json!({ "status": "ok", "node": self.node, "message": text });
+                let message = json!({ "message": text, "node": self.node, "status": "ok" });
                 self.show(&format!("{message}\n"));
             }
             _ => self.show(&format!("{text}\n")),
@@ -163,6 +164,11 @@ impl<'a> Session<'a> {
             Some(Format::Json) => self.show(&format!("{}\n", json!({ "message": text }))),
             _ => self.show(&format!("{text}\n")),
         }
+    }
+
+    /// A listing that RabbitMQ shows without the names of its columns.
+    pub(super) fn without_headers(&mut self) {
+        self.headers = false;
     }
 
     /// Whether nothing is to be said beside results.

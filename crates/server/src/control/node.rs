@@ -10,7 +10,7 @@ use service::log::Level;
 use service::machine;
 
 use super::answer::{Outcome, done, unexpected};
-use crate::config::{SETTINGS, ServeConfig};
+use crate::config::ServeConfig;
 use crate::shard::Shard;
 
 /// The global parameter that keeps the name of the cluster, once it was changed.
@@ -79,7 +79,6 @@ pub(super) fn answer_stopped(config: &ServeConfig, request: &Request) -> Result<
         Request::StopApp => Ok(Value::Null),
         Request::Stop => stop().map(|(value, _)| value),
         Request::Reset => reset(&config.data_dir),
-        Request::Settings => Ok(settings(config)),
         Request::Status => Ok(json!({
             "running": false,
             "node": node_name(),
@@ -107,17 +106,6 @@ pub(crate) fn restore(shard: &mut Shard) {
         settings.cluster_name = name;
         shard.settings = settings.into();
     }
-}
-
-/// Every setting with its value, secrets without.
-pub(super) fn settings(config: &ServeConfig) -> Value {
-    let mut config = config.clone();
-    let row = |row: &service::config::Setting<ServeConfig>| {
-        let value = (row.field)(&mut config).toml();
-        let shown = if row.secret { value.map(|_| "\"(secret)\"".to_owned()) } else { value };
-        (row.name.to_owned(), json!(shown))
-    };
-    Value::Object(SETTINGS.table.iter().map(row).collect())
 }
 
 /// The process ends as after a signal, what runs beside the broker first.
@@ -187,6 +175,5 @@ fn status(shard: &Shard) -> Value {
             "interface": address.ip().to_string(),
             "port": address.port(),
         })).collect::<Vec<_>>(),
-        "certificates": [],
     })
 }

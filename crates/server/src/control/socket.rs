@@ -126,6 +126,9 @@ async fn serve(stream: UnixStream, asks: mpsc::Sender<Ask>) -> io::Result<()> {
             while let Some(line) = replies.recv().await {
                 ended = !matches!(line, Reply::Rows(_));
                 write(&mut stream, &line).await?;
+                if ended {
+                    break;
+                }
             }
         }
         if !ended {

@@ -103,7 +103,7 @@ pub(super) const TABLE: &[Command] = &[
             let raised = alarms(session)?;
             if session.format == Some(Format::Json) {
                 let node = session.node.clone();
-                let value = json!({ "result": "ok", "node": node, "alarms": raised });
+                let value = json!({ "alarms": raised, "node": node, "result": "ok" });
                 session.value(&value, "");
                 return Ok(());
             }
@@ -169,7 +169,7 @@ pub(super) const TABLE: &[Command] = &[
             let node = session.node.clone();
             let text: Vec<String> =
                 listeners.iter().map(|one| format!("Interface: {}", listener(one))).collect();
-            let value = json!({ "result": "ok", "node": node, "listeners": listeners });
+            let value = json!({ "listeners": listeners, "node": node, "result": "ok" });
             session.value(&value, &text.join("\n"));
             Ok(())
         },
@@ -324,7 +324,7 @@ pub(super) const TABLE: &[Command] = &[
                   configured to use TLS",
         banner: |_, session| format!("Certificates of node {} ...", session.node),
         run: |session, _| {
-            let found = session.ask(&Request::Status)?["certificates"].clone();
+            let found = session.ask(&Request::Certificates)?;
             let lines: Vec<String> = found
                 .as_array()
                 .into_iter()
@@ -357,7 +357,7 @@ pub(super) const TABLE: &[Command] = &[
             format!("Listing RabbitMQ-specific environment variables defined on node {node}...")
         },
         run: |session, _| {
-            let found = session.ask(&Request::Status)?["environment"].clone();
+            let found = session.ask(&Request::Environment)?;
             let lines: Vec<String> = found
                 .as_object()
                 .into_iter()
@@ -367,6 +367,18 @@ pub(super) const TABLE: &[Command] = &[
             session.value(&found, &lines.join("\n"));
             Ok(())
         },
+        ..CHECK
+    },
+    Command {
+        name: "list_unresponsive_queues",
+        tools: Tools::LOOK,
+        usage: "[--local] [--queue-timeout <milliseconds>] [<column> ...] [--no-table-headers]",
+        summary: "Tests queues to respond within timeout. Lists those which did not respond",
+        words: (0, ANY),
+        flags: &[("local", Kind::Switch), ("queue-timeout", Kind::Integer)],
+        banner: |given, _| format!("Listing unresponsive queues for vhost {} ...", given.vhost()),
+        // A queue answers as soon as the node does.
+        run: |session, _| session.ask(&Request::Ping).map(drop),
         ..CHECK
     },
     Command {
@@ -461,7 +473,7 @@ fn check_listener(session: &mut Session, wanted: &str, key: &str) -> Result<(), 
     let json = session.format == Some(Format::Json);
     if is_there {
         if json {
-            session.value(&json!({ "result": "ok", key: wanted }), "");
+            session.value(&json!({ key: wanted, "result": "ok" }), "");
         } else if !session.is_quiet() {
             session.say(&format!("A listener for {key} {wanted} is running on node {node}."));
         }
@@ -470,7 +482,7 @@ fn check_listener(session: &mut Session, wanted: &str, key: &str) -> Result<(), 
     if json {
         let keys = format!("{key}s");
         let value = json!({
-            "result": "error", "missing": wanted, keys: values, "listeners": found,
+            "listeners": found, "missing": wanted, keys: values, "result": "error",
         });
         return Err(Failure::plain(UNAVAILABLE, value));
     }
@@ -543,8 +555,8 @@ fn check_certificates(session: &mut Session, given: &Given) -> Result<(), Failur
         return Err(given.invalid(&why));
     };
     let span_s = within.parse::<i64>().unwrap_or(0).saturating_mul(*seconds);
-    let status = session.ask(&Request::Status)?;
-    let expiring: Vec<String> = status["certificates"]
+    let expiring: Vec<String> = session
+        .ask(&Request::Certificates)?
         .as_array()
         .into_iter()
         .flatten()

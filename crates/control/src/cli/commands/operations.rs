@@ -21,13 +21,13 @@ pub(super) const TABLE: &[Command] = &[
         usage: "[--vhost <vhost>] <queue_name> [--if-empty|-e] [--if-unused|-u]",
         summary: "Deletes a queue",
         words: (1, 1),
-        flags: &[("if-empty", Kind::Switch), ("if-unused", Kind::Switch)],
+        flags: &[("if-empty", Kind::Switch), ("e", Kind::Switch), ("if-unused", Kind::Switch)],
         banner: delete_banner,
         run: |session, given| {
             let deleted = session.try_ask(&Request::DeleteQueue {
                 vhost: given.vhost().to_owned(),
                 queue: given.word(0).to_owned(),
-                if_empty: given.options.has("if-empty"),
+                if_empty: given.options.has("if-empty") || given.options.has("e"),
                 if_unused: given.options.has("if-unused"),
             })?;
             let ready = deleted.map_err(|refusal| match refusal.kind {
@@ -202,7 +202,10 @@ pub(super) const TABLE: &[Command] = &[
 ];
 
 fn delete_banner(given: &Given, _: &Session) -> String {
-    let condition = match (given.options.has("if-empty"), given.options.has("if-unused")) {
+    let condition = match (
+        given.options.has("if-empty") || given.options.has("e"),
+        given.options.has("if-unused"),
+    ) {
         (false, false) => "",
         (true, false) => "if queue is empty ",
         (false, true) => "if queue is unused ",

@@ -57,6 +57,7 @@ const LIST_FLAGS: &[Flag] = &[
     ("minimal", Kind::Switch),
     ("enabled", Kind::Switch),
     ("implicitly-enabled", Kind::Switch),
+    ("e", Kind::Switch),
 ];
 const SET_FLAGS: &[Flag] =
     &[("online", Kind::Switch), ("offline", Kind::Switch), ("all", Kind::Switch)];
@@ -175,7 +176,8 @@ fn number<'a>(given: &Given, one: &'a str, several: &'a str) -> &'a str {
 fn list(session: &mut Session, given: &Given) -> Result<(), Failure> {
     let pattern = given.words.first().map_or("", String::as_str);
     let pattern = pattern.trim_start_matches('^').trim_end_matches('$').replace(".*", "");
-    let only_enabled = given.options.has("enabled") || given.options.has("implicitly-enabled");
+    let only_enabled =
+        ["enabled", "implicitly-enabled", "e"].iter().any(|flag| given.options.has(flag));
     let names: Vec<_> = NAMES
         .iter()
         .filter(|(name, built_in)| name.contains(&pattern) && (*built_in || !only_enabled))

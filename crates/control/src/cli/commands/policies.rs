@@ -5,7 +5,7 @@ use super::super::command::{COMMAND, Command, Flag, Kind, Tools};
 use super::super::failure::Failure;
 use super::super::session::Session;
 use super::users::shown;
-use super::vhosts::of_vhost;
+use super::vhosts::ask;
 use crate::listing::Listing;
 use crate::request::{Policy, Request};
 
@@ -95,9 +95,8 @@ pub(super) const TABLE: &[Command] = &[
             )
         },
         run: |session, given| {
-            of_vhost(
+            ask(
                 session,
-                given.vhost(),
                 Request::SetParameter {
                     vhost: Some(given.vhost().to_owned()),
                     component: given.word(0).to_owned(),
@@ -122,9 +121,8 @@ pub(super) const TABLE: &[Command] = &[
             )
         },
         run: |session, given| {
-            of_vhost(
+            ask(
                 session,
-                given.vhost(),
                 Request::ClearParameter {
                     vhost: Some(given.vhost().to_owned()),
                     component: given.word(0).to_owned(),
@@ -206,12 +204,12 @@ fn set(session: &mut Session, given: &Given, operator: bool) -> Result<(), Failu
         priority: option("priority").and_then(|text| text.parse().ok()).unwrap_or(0),
     };
     let vhost = given.vhost().to_owned();
-    of_vhost(session, given.vhost(), Request::SetPolicy { operator, vhost, policy })
+    ask(session, Request::SetPolicy { operator, vhost, policy })
 }
 
 fn clear(session: &mut Session, given: &Given, operator: bool) -> Result<(), Failure> {
     let (vhost, name) = (given.vhost().to_owned(), given.word(0).to_owned());
-    of_vhost(session, given.vhost(), Request::ClearPolicy { operator, vhost, name })
+    ask(session, Request::ClearPolicy { operator, vhost, name })
 }
 
 fn of(session: &mut Session, listing: Listing, given: &Given) -> Result<(), Failure> {

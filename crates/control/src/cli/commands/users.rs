@@ -1,9 +1,16 @@
 //! Users and what they may do.
 
+use std::io::Read;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use sha2::{Digest, Sha256};
+
 use super::super::arguments::Given;
 use super::super::command::{ANY, COMMAND, Command, Tools};
 use super::super::failure::{DATA, Failure, NO_USER, SOFTWARE, UNAVAILABLE};
 use super::super::session::Session;
+use super::vhosts::term;
 use crate::listing::Listing;
 use crate::reply::{Refusal, Why};
 use crate::request::Request;
@@ -67,7 +74,8 @@ pub(super) const TABLE: &[Command] = &[
         words: (1, 1),
         banner: |given, _| format!("Clearing password for user \"{}\" ...", given.word(0)),
         run: |session, given| {
-            of_user(session, Request::ClearPassword { user: given.word(0).into() })
+            let request = Request::ClearPassword { user: given.word(0).into() };
+            term(of_user(session, request), given.word(0))
         },
         ..USERS
     },
@@ -107,6 +115,21 @@ pub(super) const TABLE: &[Command] = &[
             let tags = tags.flat_map(|word| word.split(',')).map(|tag| tag.trim().to_owned());
             let tags = tags.filter(|tag| !tag.is_empty()).collect();
             of_user(session, Request::SetUserTags { user: given.word(0).into(), tags })
+        },
+        ..USERS
+    },
+    Command {
+        name: "hash_password",
+        usage: "<cleartext_password>",
+        summary: "Hashes a plaintext password",
+        needs_app: false,
+        words: (1, 1),
+        run: |session, given| {
+            let salt = salt().map_err(|error| {
+                Failure::new(UNAVAILABLE, format!("cannot read random numbers: {error}"))
+            })?;
+            session.say(&hash(salt, given.word(0).as_bytes()));
+            Ok(())
         },
         ..USERS
     },
@@ -179,7 +202,8 @@ pub(super) const TABLE: &[Command] = &[
         banner: |given, _| format!("Listing permissions for user \"{}\" ...", given.word(0)),
         run: |session, given| {
             let columns = shown(&["vhost", "configure", "write", "read"]);
-            session.list(Listing::Permissions, columns, None, Some(given.word(0)))
+            let listed = session.list(Listing::Permissions, columns, None, Some(given.word(0)));
+            term(listed, given.word(0))
         },
         ..ACCESS
     },
@@ -256,11 +280,26 @@ pub(super) const TABLE: &[Command] = &[
         banner: |given, _| format!("Listing topic permissions for user \"{}\" ...", given.word(0)),
         run: |session, given| {
             let columns = shown(&["vhost", "exchange", "write", "read"]);
-            session.list(Listing::TopicPermissions, columns, None, Some(given.word(0)))
+            session.without_headers();
+            let listed =
+                session.list(Listing::TopicPermissions, columns, None, Some(given.word(0)));
+            term(listed, given.word(0))
         },
         ..ACCESS
     },
 ];
+
+fn salt() -> std::io::Result<[u8; 4]> {
+    let mut salt = [0; 4];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut salt)?;
+    Ok(salt)
+}
+
+/// base64(salt + SHA-256(salt + password)), as definitions have it.
+pub(in crate::cli) fn hash(salt: [u8; 4], password: &[u8]) -> String {
+    let digest = Sha256::new().chain_update(salt).chain_update(password).finalize();
+    BASE64.encode([&salt[..], &digest[..]].concat())
+}
 
 /// Columns by name.
 pub(super) fn shown(columns: &[&str]) -> Vec<String> {

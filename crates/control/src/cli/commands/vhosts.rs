@@ -2,7 +2,7 @@
 
 use super::super::arguments::Given;
 use super::super::command::{ANY, COMMAND, Command, Kind, Tools};
-use super::super::failure::{DATA, Failure, SOFTWARE, UNAVAILABLE};
+use super::super::failure::{DATA, Failure, NO_USER, SOFTWARE, UNAVAILABLE};
 use super::super::format::cell;
 use super::super::session::Session;
 use super::users::shown;
@@ -50,7 +50,7 @@ pub(super) const TABLE: &[Command] = &[
                            --default-queue-type";
                 return Err(given.invalid(why));
             }
-            of_vhost(session, given.word(0), Request::SetVhostMeta { vhost, meta })
+            ask(session, Request::SetVhostMeta { vhost, meta })
         },
         ..VHOSTS
     },
@@ -60,9 +60,7 @@ pub(super) const TABLE: &[Command] = &[
         summary: "Deletes a virtual host",
         words: (1, 1),
         banner: |given, _| format!("Deleting vhost \"{}\" ...", given.word(0)),
-        run: |session, given| {
-            of_vhost(session, given.word(0), Request::DeleteVhost { vhost: given.word(0).into() })
-        },
+        run: |session, given| ask(session, Request::DeleteVhost { vhost: given.word(0).into() }),
         ..VHOSTS
     },
     Command {
@@ -114,6 +112,30 @@ pub(super) const TABLE: &[Command] = &[
         ..VHOSTS
     },
     Command {
+        name: "trace_on",
+        usage: "[--vhost <vhost>]",
+        summary: "Starts copying the messages of a virtual host to amq.rabbitmq.trace",
+        banner: |given, _| format!("Starting tracing for vhost \"{}\" ...", given.vhost()),
+        run: |session, given| {
+            session.ask(&Request::Trace { vhost: given.vhost().to_owned(), on: true })?;
+            session.say(&format!("Trace enabled for vhost {}", given.vhost()));
+            Ok(())
+        },
+        ..VHOSTS
+    },
+    Command {
+        name: "trace_off",
+        usage: "[--vhost <vhost>]",
+        summary: "Stops copying them",
+        banner: |given, _| format!("Stopping tracing for vhost \"{}\" ...", given.vhost()),
+        run: |session, given| {
+            session.ask(&Request::Trace { vhost: given.vhost().to_owned(), on: false })?;
+            session.say(&format!("Trace disabled for vhost {}", given.vhost()));
+            Ok(())
+        },
+        ..VHOSTS
+    },
+    Command {
         name: "set_vhost_limits",
         usage: "[--vhost <vhost>] <definition>",
         summary: "Sets virtual host limits",
@@ -124,7 +146,7 @@ pub(super) const TABLE: &[Command] = &[
         },
         run: |session, given| {
             let (vhost, limits) = (given.vhost().to_owned(), given.word(0).to_owned());
-            of_vhost(session, given.vhost(), Request::SetVhostLimits { vhost, limits })
+            ask(session, Request::SetVhostLimits { vhost, limits })
         },
         ..VHOSTS
     },
@@ -135,7 +157,7 @@ pub(super) const TABLE: &[Command] = &[
         banner: |given, _| format!("Clearing vhost \"{}\" limits ...", given.vhost()),
         run: |session, given| {
             let vhost = given.vhost().to_owned();
-            of_vhost(session, given.vhost(), Request::ClearVhostLimits { vhost })
+            ask(session, Request::ClearVhostLimits { vhost })
         },
         ..VHOSTS
     },
@@ -213,7 +235,7 @@ pub(super) const TABLE: &[Command] = &[
                 columns: shown(&["limits"]),
                 ..List::default()
             };
-            limits(session, list)
+            term(limits(session, list), user)
         },
         ..USERS
     },
@@ -240,24 +262,20 @@ fn limits(session: &mut Session, list: List) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A virtual host that is missing is told without the word `Error:`.
-pub(super) fn of_vhost(
-    session: &mut Session,
-    vhost: &str,
-    request: Request,
-) -> Result<(), Failure> {
-    let refused = |refusal: Refusal| match refusal.kind {
-        Why::NoVhost => Failure::plain(DATA, format!("Virtual host '{vhost}' does not exist")),
-        _ => refusal.into(),
-    };
-    session.try_ask(&request)?.map(drop).map_err(refused)
+/// A user that is missing is told as a term here.
+pub(super) fn of_user(session: &mut Session, user: &str, request: Request) -> Result<(), Failure> {
+    term(session.ask(&request).map(drop), user)
 }
 
-/// The same for limits of users, whose refusal is a term.
-fn of_user(session: &mut Session, user: &str, request: Request) -> Result<(), Failure> {
-    let refused = |refusal: Refusal| match refusal.kind {
-        Why::NoUser => Failure::new(UNAVAILABLE, format!("{{:no_such_user, \"{user}\"}}")),
-        _ => refusal.into(),
-    };
-    session.try_ask(&request)?.map(drop).map_err(refused)
+/// The words for a user that is missing, where RabbitMQ shows the term.
+pub(super) fn term(outcome: Result<(), Failure>, user: &str) -> Result<(), Failure> {
+    outcome.map_err(|failure| match failure.exit {
+        NO_USER => Failure::new(UNAVAILABLE, format!("{{:no_such_user, \"{user}\"}}")),
+        _ => failure,
+    })
+}
+
+/// Asks for a change that has nothing to say.
+pub(super) fn ask(session: &mut Session, request: Request) -> Result<(), Failure> {
+    session.ask(&request).map(drop)
 }
