@@ -197,7 +197,7 @@ impl Queue {
         let mut quorum = Quorum::of(spec.args.kind);
         let lanes = lanes.into_iter().filter_map(|(level, lane)| match &mut quorum {
             None => Some((level, lane)),
-            Some(quorum) => quorum.graves.recover(level, lane),
+            Some(quorum) => quorum.graves.recover(level, lane, store),
         });
         let mut ready = Ready::recover(lanes, store);
         let level = spec.args.default_priority;
@@ -325,8 +325,11 @@ impl Queue {
             Due::At(time) => Some(time),
             Due::Unknown => Some(0),
         };
-        let quorum = self.quorum.as_ref().and_then(|quorum| quorum.deadline());
-        [head, self.queue_expires_at(), quorum].into_iter().flatten().min()
+        let due = sooner(head, self.queue_expires_at());
+        match &self.quorum {
+            None => due,
+            Some(quorum) => sooner(due, quorum.deadline()),
+        }
     }
 
     /// Whether everything in it has to be on disk, whatever a message says of itself.
@@ -338,6 +341,15 @@ impl Queue {
     /// Before a clean stop: tells the store up to where messages were delivered.
     pub fn save_marks(&self, store: &mut Store) {
         self.ready.save_marks(store);
+    }
+}
+
+/// The earlier of two times that may be never.
+#[inline]
+fn sooner(a: Option<Millis>, b: Option<Millis>) -> Option<Millis> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
     }
 }
 

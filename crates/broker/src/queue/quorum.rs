@@ -5,11 +5,11 @@ use store::{LaneId, Seq, Slice, Store};
 use crate::message::Message;
 use crate::{Cx, Handle, Millis, Sink};
 
-use super::Queue;
 use super::args::QueueKind;
 use super::expiry::Due;
 use super::graves::Graves;
 use super::returns::{Counts, Returns, counted, with_properties};
+use super::{Queue, sooner};
 
 /// What only a quorum queue has.
 #[derive(Default)]
@@ -29,7 +29,7 @@ impl Quorum {
 
     /// When it next needs a tick.
     pub(super) fn deadline(&self) -> Option<Millis> {
-        [self.returns.deadline(), self.graves.deadline()].into_iter().flatten().min()
+        sooner(self.returns.deadline(), self.graves.deadline())
     }
 }
 

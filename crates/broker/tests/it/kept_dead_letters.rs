@@ -157,6 +157,47 @@ fn without_reject_publish_or_in_a_classic_queue_nothing_is_kept() {
 }
 
 #[test]
+fn a_message_that_could_only_go_round_stays_until_it_is_purged() {
+    let mut rig = Rig::new();
+    rig.check(
+        "queue q durable x-queue-type=quorum x-overflow=reject-publish x-message-ttl=10 x-dead-letter-exchange= \
+            x-dead-letter-routing-key=q x-dead-letter-strategy=at-least-once => q 0 0
+         publish '' q a              => q
+         at 1000010
+         kept q                      => 1
+         at 1600000
+         kept q                      => 1
+         purge q                     => 1
+         at 1700000
+         kept q                      => 0",
+    );
+    assert_eq!(rig.broker.deadline(), None);
+}
+
+#[test]
+fn another_dead_letter_exchange_is_a_way_for_what_is_kept() {
+    let mut rig = scripted(
+        "QUEUE => q 0 0
+         queue dead durable          => dead 0 0
+         publish '' q a              => q
+         get q                       => a /q
+         reject a
+         at 1000001
+         kept q                      => 1
+         exchange dlx fanout durable
+         bind dead dlx ''
+         unbind dead dlx ''
+         at 1000002
+         kept q                      => 1
+         bind dead dlx ''
+         at 1000003
+         kept q                      => 0
+         queue dead passive          => dead 1 0",
+    );
+    assert_eq!(rig.run("delete-queue q"), "0");
+}
+
+#[test]
 fn a_thousand_kept_dead_letters_all_arrive() {
     let mut rig = scripted("QUEUE => q 0 0");
     for n in 0..3000 {

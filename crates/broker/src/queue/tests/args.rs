@@ -433,3 +433,18 @@ fn every_row_has_a_name_of_its_own_and_a_sentence() {
         }
     }
 }
+
+#[test]
+fn the_manual_has_every_row() {
+    let page = include_str!("../../../../../docs/queues.md");
+    let kind = |kinds: &[QueueKind]| match kinds {
+        [] => "streams",
+        [only] => only.name(),
+        _ => "both",
+    };
+    let rows: Vec<String> = ARGS
+        .iter()
+        .map(|row| format!("| `{}` | {} | {} |", row.name, kind(row.kinds), row.doc))
+        .collect();
+    assert!(page.ends_with(&format!("\n{}\n", rows.join("\n"))), "{}", rows.join("\n"));
+}
