@@ -11,7 +11,7 @@ import org.junit.runner.notification.RunListener;
  */
 public final class Tests extends RunListener {
     /** A test that takes longer is interrupted, which fails it. */
-    private static final Duration LIMIT = Duration.ofSeconds(60);
+    private static final Duration LIMIT = Duration.ofSeconds(150);
 
     private final PrintStream out = System.out;
     private final Thread runner = Thread.currentThread();

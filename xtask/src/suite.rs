@@ -3,6 +3,7 @@
 //! The rule: what passes on RabbitMQ passes on Leveret, unless [`crate::known`] says why not.
 
 mod amqp_tools;
+mod celery;
 pub(crate) mod certificates;
 mod crates;
 mod go;
@@ -64,7 +65,7 @@ pub(crate) const SUITES: &[Suite] = &[
     Suite {
         name: "celery",
         what: "integration tests of celery 5.7.0's tasks and workers, with Redis for results",
-        run: python::celery,
+        run: celery::run,
         limit: Duration::from_secs(1200),
         ..PLAIN
     },
