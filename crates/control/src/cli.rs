@@ -11,6 +11,8 @@ mod failure;
 mod format;
 mod help;
 mod session;
+#[cfg(test)]
+mod tests;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -81,6 +83,7 @@ fn attempt(tool: Tool, words: &[String], locate: Locate<'_>) -> Result<(), Failu
         show(&help::of(tool, command));
         return Ok(());
     }
+    (command.check)(&given)?;
     let mut session = Session::new(&given, locate);
     if command.needs_app {
         session.check_app(&given)?;

@@ -219,6 +219,27 @@ const USER_LIMITS: &[&str] = &["user", "limits"];
 const DELAYED: &[&str] = &["id", "due", "published", "exchange", "routing_key", "size"];
 
 impl Listing {
+    /// Every listing.
+    pub const ALL: [Listing; 17] = [
+        Listing::Queues,
+        Listing::Exchanges,
+        Listing::Bindings,
+        Listing::Consumers,
+        Listing::Connections,
+        Listing::Channels,
+        Listing::Users,
+        Listing::Vhosts,
+        Listing::Permissions,
+        Listing::TopicPermissions,
+        Listing::Policies,
+        Listing::OperatorPolicies,
+        Listing::Parameters,
+        Listing::GlobalParameters,
+        Listing::VhostLimits,
+        Listing::UserLimits,
+        Listing::Delayed,
+    ];
+
     /// The columns that can be asked for.
     pub fn columns(self) -> &'static [&'static str] {
         self.row().all

@@ -65,6 +65,8 @@ pub(super) struct Command {
     pub(super) words: (usize, usize),
     /// Flags beside those that all commands take.
     pub(super) flags: &'static [Flag],
+    /// Looks at the words and flags, before the node is asked anything.
+    pub(super) check: fn(&Given) -> Result<(), Failure>,
     /// Whether the application has to run; else the command looks for itself.
     pub(super) needs_app: bool,
     /// Shown before it begins, unless that is not wanted.
@@ -81,6 +83,7 @@ pub(super) const COMMAND: Command = Command {
     summary: "",
     words: (0, 0),
     flags: &[],
+    check: |_| Ok(()),
     needs_app: true,
     banner: |_, _| String::new(),
     run: |_, _| Ok(()),

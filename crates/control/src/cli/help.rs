@@ -81,6 +81,8 @@ short            | long          | description
 -----------------|---------------|--------------------------------
 -?               | --help        | displays command help
 -n <node>        | --node <node> | accepted, as there is one node
+-l               | --longnames   | accepted, as there is one node
+                 | --erlang-cookie | accepted, as there is no Erlang
 -t               | --timeout <n> | for commands that support it, operation timeout in seconds
 -q               | --quiet       | suppress informational messages
 -s               | --silent      | suppress informational messages

@@ -47,6 +47,10 @@ enum How {
     DmqHttp,
     /// Makes the name by which the binary is another program.
     Link,
+    /// What administers the started broker.
+    Control,
+    /// Definitions of the started broker, to and from files in its directory.
+    Definitions,
 }
 
 /// How a command line begins, and how it is run.
@@ -67,6 +71,11 @@ const COMMANDS: &[(&str, How)] = &[
     (DMQ, How::DmqHttp),
     ("curl ", How::DelayerHttp),
     ("ln -s ", How::Link),
+    ("leveret definitions", How::Definitions),
+    ("leveret ctl", How::Control),
+    ("leveret diagnostics", How::Control),
+    ("leveret queues", How::Control),
+    ("leveret plugins", How::Control),
 ];
 const XTASK: &str = "cargo xtask ";
 const XTASK_RELEASED: &str = "cargo run --release -p xtask -- ";
@@ -171,10 +180,27 @@ impl Reader {
             How::TriggerHttp => self.trigger_http(line),
             How::Dmq => self.dmq(line),
             How::DmqHttp => self.dmq_http(line),
+            How::Definitions => {
+                let data_dir = self.broker.data_dir();
+                let there = format!("--data-dir '{}' |", data_dir.display());
+                let line = format!("{line} |").replace('|', &there);
+                let done = shell_in(self.broker.dir(), line.trim_end_matches('|'));
+                assert!(done.status.success(), "{}", stderr(&done));
+            }
+            How::Control => {
+                let there =
+                    format!("export LEVERET_DATA_DIR='{}'", self.broker.data_dir().display());
+                let done = shell_in(self.broker.dir(), &format!("{there}; {line}"));
+                assert!(done.status.success(), "{}", stderr(&done));
+            }
             How::Link => {
                 let made = line.replace("/usr/local/bin/", "./");
-                let done = shell(&format!("{made} && ./amqpdelayer --help"));
-                assert!(stdout(&done).contains("amqpdelayer --print-config"), "{}", stderr(&done));
+                let (name, usage) = match made.ends_with("rabbitmqctl") {
+                    true => ("rabbitmqctl", "rabbitmqctl [--node <node>]"),
+                    false => ("amqpdelayer", "amqpdelayer --print-config"),
+                };
+                let done = shell(&format!("{made} && ./{name} --help"));
+                assert!(stdout(&done).contains(usage), "{}", stderr(&done));
             }
         }
     }
@@ -218,6 +244,7 @@ fn shell_in(directory: &Path, line: &str) -> Output {
     // The file of `--config FILE` lets any flag stand beside it.
     let tls = "tls_cert = 'cert.pem'\ntls_key = 'key.pem'\n";
     fs::write(directory.join("file.toml"), tls).unwrap();
+    fs::write(directory.join("rabbitmq.conf"), "listeners.tcp.default = 5672\n").unwrap();
     fs::write(directory.join("dmq.toml"), "server_address = 'sip:192.0.2.3'\n").unwrap();
     let mut command = Command::new("sh");
     command.args(["-c", line]).env_clear().env("PATH", path()).stdin(Stdio::null());
@@ -292,7 +319,9 @@ fn settings_that_pages_mention_exist() {
         let words = words.split(' ').chain(["--help"]);
         stdout(&output(Command::new(env!("CARGO_BIN_EXE_leveret")).args(words)))
     };
-    let others = ["delayer", "trigger", "trigger render", "trigger test", "dmq"].map(help);
+    let others =
+        ["delayer", "trigger", "trigger render", "trigger test", "dmq", "ctl list_delayed"]
+            .map(help);
     let (help, xtask_help) = (help("serve"), xtask_help());
     let metrics = shared().http("/metrics").1;
     let setting = |name: &str| has_flag(&help, &format!("--{}", name.replace('_', "-")));
@@ -309,6 +338,7 @@ fn settings_that_pages_mention_exist() {
                     "LEVERET_BROKER_",
                     "LEVERET_ACCOUNT_",
                     "LEVERET_DMQ_",
+                    "LEVERET_CONTROL_SOCKET",
                 ];
                 if of_a_section.iter().any(|prefix| word.starts_with(prefix)) {
                     continue;

@@ -21,6 +21,7 @@ mod choosing;
 mod cli;
 mod closing;
 mod consumers;
+mod ctl;
 mod declaring;
 mod definitions;
 mod delayed;

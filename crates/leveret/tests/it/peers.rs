@@ -28,6 +28,14 @@ pub(crate) fn rabbitmqctl(arguments: &[&str]) -> String {
     said
 }
 
+/// Runs another of RabbitMQ's tools for that node, whatever comes of it.
+pub(crate) fn rabbitmq_tool(tool: &str, arguments: &[&str]) -> std::process::Output {
+    let control = variable("TEST_RABBITMQ_CTL");
+    let script = std::fs::read_to_string(control).unwrap();
+    let script = script.replace("/rabbitmqctl' \"$@\"", &format!("/{tool}' \"$@\""));
+    Command::new("sh").args(["-c", &script, tool]).args(arguments).output().unwrap()
+}
+
 /// The address of a collection, in the form that the delayer takes.
 pub(crate) fn mongodb(collection: &str) -> String {
     let server = variable("TEST_MONGODB");

@@ -23,6 +23,7 @@ pub(super) const TABLE: &[Command] = &[
                 session.timeout_s.map_or("infinity".into(), |s| format!("{s:.1} seconds"));
             format!("Timeout: {timeout} ...\nListing queues for vhost {} ...", given.vhost())
         },
+        check: |given| wanted(&given.words, given, Listing::Queues).map(drop),
         run: |session, given| {
             let columns = wanted(&given.words, given, Listing::Queues)?;
             if given.options.has("offline") {
@@ -37,6 +38,7 @@ pub(super) const TABLE: &[Command] = &[
         usage: "[--vhost <vhost>] [--no-table-headers] [<column> ...] [--timeout <timeout>]",
         summary: "Lists exchanges",
         banner: |given, _| format!("Listing exchanges for vhost {} ...", given.vhost()),
+        check: |given| wanted(&given.words, given, Listing::Exchanges).map(drop),
         run: |session, given| {
             let columns = wanted(&given.words, given, Listing::Exchanges)?;
             session.list(Listing::Exchanges, columns, Some(given.vhost()), None)
@@ -48,6 +50,7 @@ pub(super) const TABLE: &[Command] = &[
         usage: "[--vhost <vhost>] [--no-table-headers] [<column> ...] [--timeout <timeout>]",
         summary: "Lists all bindings on a vhost",
         banner: |given, _| format!("Listing bindings for vhost {}...", given.vhost()),
+        check: |given| wanted(&given.words, given, Listing::Bindings).map(drop),
         run: |session, given| {
             let columns = wanted(&given.words, given, Listing::Bindings)?;
             session.list(Listing::Bindings, columns, Some(given.vhost()), None)
@@ -59,6 +62,7 @@ pub(super) const TABLE: &[Command] = &[
         usage: "[--no-table-headers] [<column> ...] [--timeout <timeout>]",
         summary: "Lists AMQP 0.9.1 connections for the node",
         banner: |_, _| "Listing connections ...".to_owned(),
+        check: |given| wanted(&given.words, given, Listing::Connections).map(drop),
         run: |session, given| {
             let columns = wanted(&given.words, given, Listing::Connections)?;
             session.list(Listing::Connections, columns, None, None)
@@ -70,6 +74,7 @@ pub(super) const TABLE: &[Command] = &[
         usage: "[--no-table-headers] [<column> ...]",
         summary: "Lists all channels in the node",
         banner: |_, _| "Listing channels ...".to_owned(),
+        check: |given| wanted(&given.words, given, Listing::Channels).map(drop),
         run: |session, given| {
             let columns = wanted(&given.words, given, Listing::Channels)?;
             session.list(Listing::Channels, columns, None, None)
@@ -81,6 +86,7 @@ pub(super) const TABLE: &[Command] = &[
         usage: "[--vhost <vhost>] [--no-table-headers] [<column> ...] [--timeout <timeout>]",
         summary: "Lists all consumers for a vhost",
         banner: |given, _| format!("Listing consumers in vhost {} ...", given.vhost()),
+        check: |given| wanted(&given.words, given, Listing::Consumers).map(drop),
         run: |session, given| {
             let columns = wanted(&given.words, given, Listing::Consumers)?;
             session.list(Listing::Consumers, columns, Some(given.vhost()), None)
@@ -93,6 +99,7 @@ pub(super) const TABLE: &[Command] = &[
         usage: "[--no-table-headers] [<column> ...] [--timeout <timeout>]",
         summary: "Lists virtual hosts",
         banner: |_, _| "Listing vhosts ...".to_owned(),
+        check: |given| wanted(&given.words, given, Listing::Vhosts).map(drop),
         run: |session, given| {
             let columns = wanted(&given.words, given, Listing::Vhosts)?;
             session.list(Listing::Vhosts, columns, None, None)

@@ -41,16 +41,14 @@ pub(super) const TABLE: &[Command] = &[
     Command {
         name: "reset",
         summary: "Instructs a RabbitMQ node to leave the cluster and return to its virgin state",
-        banner: |_, session| format!("Resetting node {} ...", session.node),
-        run: reset,
+        run: |session, given| reset(session, given, "Resetting"),
         ..NODES
     },
     Command {
         name: "force_reset",
         section: "Cluster",
         summary: "Forcefully returns a RabbitMQ node to its virgin state",
-        banner: |_, session| format!("Forcefully resetting node {} ...", session.node),
-        run: reset,
+        run: |session, given| reset(session, given, "Forcefully resetting"),
         ..NODES
     },
     Command {
@@ -254,7 +252,7 @@ pub(super) fn alone() -> Failure {
     Failure::new(UNAVAILABLE, "Leveret runs on one node: there is no cluster to join or to leave")
 }
 
-fn reset(session: &mut Session, given: &Given) -> Result<(), Failure> {
+fn reset(session: &mut Session, given: &Given, doing: &str) -> Result<(), Failure> {
     let found = session.ask(&Request::Ping)?;
     if found["running"] == true {
         return Err(given.refused(
@@ -263,6 +261,8 @@ fn reset(session: &mut Session, given: &Given) -> Result<(), Failure> {
              it with 'rabbitmqctl stop_app'.",
         ));
     }
+    let node = session.node.clone();
+    session.banner(&format!("{doing} node {node} ..."));
     session.ask(&Request::Reset).map(drop)
 }
 
