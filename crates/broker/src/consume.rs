@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use amqp::{AmqpError, ReplyCode};
 use amqp::value::Table;
+use amqp::{AmqpError, ReplyCode};
 
 use crate::broker::{clean, precondition, refused};
 use crate::event::Event;

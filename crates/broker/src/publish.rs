@@ -115,18 +115,14 @@ impl Broker {
         }
         self.counts.messages_received += 1;
         if let Some(queues) = known {
-            if self.tracing {
-                self.trace_publish(cx, (who, cache.channel), &message, queues);
-            }
+            self.tap(cx, (who, cache.channel), &message, queues);
             let published = self.place(cx, queues, &message);
             self.count_route(publish.mandatory, published.routed);
             return Ok(published);
         }
         if let Some(name) = reply_name(exchange, routing_key) {
             message.expires = None;
-            if self.tracing {
-                self.trace_publish(cx, (who, cache.channel), &message, &[]);
-            }
+            self.tap(cx, (who, cache.channel), &message, &[]);
             self.deliver_reply(cx.sink, name, &message);
             return Ok(Published { routed: true, ..Published::default() });
         }
@@ -135,9 +131,7 @@ impl Broker {
         if self.find_queues(&who.vhost, exchange, &[routing_key], &headers, &mut queues) {
             cache.insert(self.epoch, exchange, routing_key, &queues);
         }
-        if self.tracing {
-            self.trace_publish(cx, (who, cache.channel), &message, &queues);
-        }
+        self.tap(cx, (who, cache.channel), &message, &queues);
         let published = self.place(cx, &queues, &message);
         self.scratch.queues = queues;
         self.count_route(publish.mandatory, published.routed);
@@ -186,9 +180,7 @@ impl Broker {
         let message = Message { properties: Properties(&properties), bcc: &bcc, ..message };
         self.counts.messages_received += 1;
         if let Some(name) = reply_name(message.exchange, message.routing_key) {
-            if self.tracing {
-                self.trace_publish(cx, (who, cache.channel), &message, &[]);
-            }
+            self.tap(cx, (who, cache.channel), &message, &[]);
             self.deliver_reply(cx.sink, name, &message);
             return Ok(Published { routed: true, ..Published::default() });
         }
@@ -196,9 +188,7 @@ impl Broker {
         let headers = Headers::of(message.properties);
         let exchange = message.exchange;
         self.find_queues(&who.vhost, exchange, &keys, &headers, &mut queues);
-        if self.tracing {
-            self.trace_publish(cx, (who, cache.channel), &message, &queues);
-        }
+        self.tap(cx, (who, cache.channel), &message, &queues);
         let published = self.place(cx, &queues, &message);
         self.count_route(publish.mandatory, published.routed);
         Ok(published)

@@ -96,7 +96,8 @@ impl Broker {
     pub(crate) fn deliver_reply<S: Sink>(&mut self, sink: &mut S, name: &str, m: &Message<'_>) {
         let Some(waiting) = self.replies.by_name.get(name) else { return };
         let handle = Handle { queue: waiting.queue, lane: 0, seq: store::Seq::MAX, bytes: 0 };
-        let delivery = Delivery { handle, no_ack: true, redelivered: false, traced: None, message: m };
+        let delivery =
+            Delivery { handle, no_ack: true, redelivered: false, traced: None, message: m };
         sink.deliver(waiting.key, delivery);
         self.counts.messages_delivered += 1;
         self.counts.messages_delivered_consume_auto_ack += 1;

@@ -57,9 +57,22 @@ impl Broker {
         self.tracing && self.vhosts.get(vhost).is_some_and(|vhost| vhost.tracing)
     }
 
-    /// Copies a message that was routed to `queues` and is about to reach them.
+    /// Copies a message that was routed to `queues` and is about to reach them, if anything is traced.
+    #[inline]
+    pub(crate) fn tap<S: Sink>(
+        &mut self,
+        cx: &mut Cx<'_, S>,
+        who: (&Session, u16),
+        message: &Message<'_>,
+        queues: &[QueueId],
+    ) {
+        if self.tracing {
+            self.trace_publish(cx, who, message, queues);
+        }
+    }
+
     #[cold]
-    pub(crate) fn trace_publish<S: Sink>(
+    fn trace_publish<S: Sink>(
         &mut self,
         cx: &mut Cx<'_, S>,
         (who, channel): (&Session, u16),

@@ -121,6 +121,19 @@ impl Broker {
         self.launch();
     }
 
+    /// Administers the broker as `rabbitmqctl` does; what that said.
+    #[track_caller]
+    pub(crate) fn ctl(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_leveret"));
+        let socket = self.data_dir().join("control.sock");
+        command.arg("ctl").args(arguments).env_clear().env("LEVERET_CONTROL_SOCKET", socket);
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let erred = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {}\n{said}{erred}", output.status);
+        said
+    }
+
     /// What the broker logged.
     pub(crate) fn stderr(&self) -> String {
         self.server.stderr()

@@ -35,6 +35,15 @@ impl Site {
         }
     }
 
+    /// Administers it with `rabbitmqctl`, or as that does; what was said.
+    #[track_caller]
+    pub(crate) fn ctl(&self, arguments: &[&str]) -> String {
+        match self {
+            Site::Leveret(broker) => broker.ctl(arguments),
+            Site::RabbitMq(_) => peers::rabbitmqctl(arguments),
+        }
+    }
+
     /// Our own broker.
     #[track_caller]
     pub(crate) fn leveret(&mut self) -> &mut Broker {

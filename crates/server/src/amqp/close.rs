@@ -112,7 +112,9 @@ impl Shard {
             return;
         };
         if channel.mode == Mode::Open {
-            self.tell(at.conn, |connection, node| connection.channel_closed_event(node, at.channel));
+            self.tell(at.conn, |connection, node| {
+                connection.channel_closed_event(node, at.channel)
+            });
             self.connections.counters.channels_closed += 1;
             self.connections.counters.channels -= 1;
         }

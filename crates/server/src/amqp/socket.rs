@@ -34,7 +34,9 @@ impl Socket {
         let named = |name: Option<&str>| name.unwrap_or_default().to_owned();
         Some(TlsFacts {
             protocol: named(session.protocol_version().and_then(|version| version.as_str())),
-            cipher: named(session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str())),
+            cipher: named(
+                session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()),
+            ),
         })
     }
 }

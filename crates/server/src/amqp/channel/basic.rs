@@ -128,7 +128,9 @@ impl Shard {
         let prefetch = channel.prefetch;
         let own = ConsumerArgs::parse(&arguments, QueueKind::default()).unwrap_or_default();
         let timeout = own.timeout;
-        channel.consumers.insert(index, Consumer { tag: Rc::from(tag.as_bytes()), queue: None, timeout });
+        channel
+            .consumers
+            .insert(index, Consumer { tag: Rc::from(tag.as_bytes()), queue: None, timeout });
         self.consumer_timeouts |= timeout.is_some();
         let key = self.consumer_key(at, index);
         let (broker, mut cx) = self.parts();

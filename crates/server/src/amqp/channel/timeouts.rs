@@ -100,11 +100,15 @@ impl Shard {
             }
             for (number, channel) in &mut connection.channels {
                 if channel.mode == Mode::Open
-                    && let Some(found) = channel.late(now, |consumer| {
-                        let queue = consumer.queue.and_then(|id| broker.queue(id));
-                        let said = queue.and_then(|queue| queue.args.consumer_timeout);
-                        consumer.timeout.or(said).unwrap_or(node)
-                    }, node)
+                    && let Some(found) = channel.late(
+                        now,
+                        |consumer| {
+                            let queue = consumer.queue.and_then(|id| broker.queue(id));
+                            let said = queue.and_then(|queue| queue.args.consumer_timeout);
+                            consumer.timeout.or(said).unwrap_or(node)
+                        },
+                        node,
+                    )
                 {
                     late.push((At { conn, channel: *number }, found));
                 }
