@@ -73,11 +73,13 @@ fn attempt(tool: Tool, words: &[String], locate: Locate<'_>) -> Result<(), Failu
         Err(refused) => return Err(refused),
     };
     let Some(command) = given.command else {
-        show(&help::overview(tool));
-        return match given.options.has("help") || words.is_empty() {
-            true => Ok(()),
-            false => Err(Failure::silent(64)),
-        };
+        let overview = help::overview(tool);
+        if !given.options.has("help") {
+            // To stderr, where clients look for the names of commands.
+            return Err(Failure { exit: failure::USAGE, text: overview });
+        }
+        show(&overview);
+        return Ok(());
     };
     if given.options.has("help") {
         show(&help::of(tool, command));

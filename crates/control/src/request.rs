@@ -172,6 +172,14 @@ pub enum Request {
         resource: Resource,
         on: bool,
     },
+    /// Channels that connections may have from now on; 0 is no limit.
+    SetChannelMax {
+        channel_max: u16,
+    },
+    /// The users that may log in from this machine only.
+    RestrictToLoopback {
+        users: Vec<String>,
+    },
     SetLogLevel {
         level: String,
     },

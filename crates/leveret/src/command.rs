@@ -1,6 +1,7 @@
 //! The command line: which part to run, and the flags of its settings.
 
 mod body;
+mod definitions;
 mod dmq;
 mod trigger;
 
@@ -14,6 +15,7 @@ use server::config::SETTINGS;
 use service::config::{Assignment, ConfigError};
 
 pub(crate) use self::body::Body;
+pub(crate) use self::definitions::{Definitions, Way};
 pub(crate) use self::dmq::{Action as DmqAction, Question, What};
 pub(crate) use trigger::{Action, Looked};
 
@@ -29,6 +31,8 @@ pub(crate) enum Command {
     Dmq(Given, DmqAction),
     /// Ask a node that runs.
     AskDmq(Question),
+    /// Export or import the definitions of a broker that runs.
+    Definitions(Definitions),
     /// What one of RabbitMQ's tools does, with the words behind its name.
     Control(Tool, Vec<String>),
 }
@@ -87,6 +91,7 @@ pub(crate) fn read(arguments: impl Iterator<Item = OsString>) -> Result<Command,
         "delayer" => Command::Delayer(given(LEVERET, matches, OPTIONS.flags(matches))),
         "trigger" => trigger::read(matches),
         "dmq" => self::dmq::read(matches)?,
+        "definitions" => self::definitions::read(matches),
         _ => Command::Serve(given(LEVERET, matches, SETTINGS.flags(matches))),
     })
 }
@@ -152,6 +157,7 @@ fn root() -> Clap {
         )
         .subcommand(trigger::command())
         .subcommand(self::dmq::command())
+        .subcommand(self::definitions::command())
         // Only for the overview: they are read before clap, as their flags are RabbitMQ's.
         .subcommands(TOOLS.map(|(name, _, about)| Clap::new(name).about(about)))
         .after_help(EXAMPLES)
@@ -210,6 +216,8 @@ Examples:
       calls an HTTP endpoint or runs a command for every message of a queue
   leveret dmq --config dmq.toml
       joins the DMQ bus of Kamailio nodes, and bridges it to queues
+  leveret definitions import all.json
+      makes the users, queues and exchanges that a RabbitMQ exported
 
 `--help` behind `leveret serve`, `delayer`, `trigger` or `dmq` lists every setting.
 Stop any of them with SIGTERM or Ctrl-C.";

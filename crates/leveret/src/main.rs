@@ -4,6 +4,7 @@
 mod alone;
 mod beside;
 mod command;
+mod definitions;
 mod node;
 mod serve;
 mod tools;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         Ok(Command::Delayer(given)) => alone::run(given),
         Ok(Command::Trigger(given, action)) => triggers::run(given, action),
         Ok(Command::Dmq(given, action)) => node::run(given, action),
+        Ok(Command::Definitions(asked)) => definitions::run(&asked),
         Ok(Command::AskDmq(question)) => return node::ask(question),
         Ok(Command::Control(tool, words)) => return tools::run(tool, &words),
         Err(Answer::Clap(answer)) => {

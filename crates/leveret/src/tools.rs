@@ -18,7 +18,7 @@ pub(crate) fn run(tool: Tool, words: &[String]) -> ExitCode {
 }
 
 /// The socket of the broker that has these settings, those of the command line first.
-fn socket(data_dir: Option<&str>) -> Result<PathBuf, String> {
+pub(crate) fn socket(data_dir: Option<&str>) -> Result<PathBuf, String> {
     if let Some(dir) = data_dir {
         return Ok(Path::new(dir).join(SOCKET_NAME));
     }

@@ -3,7 +3,8 @@
 
 pub mod intercept;
 pub mod mechanism;
-mod rabbitmq;
+pub mod queue_type;
+pub mod rabbitmq;
 #[cfg(test)]
 mod tests;
 pub mod timeout_action;
@@ -21,6 +22,7 @@ use intercept::Intercept;
 use timeout_action::TimeoutAction;
 
 use mechanism::Mechanism;
+use queue_type::QueueType;
 
 /// The smallest frame_max that AMQP 0-9-1 allows, in bytes.
 const FRAME_MAX_MIN: u32 = 4096;
@@ -82,6 +84,10 @@ pub struct ServeConfig {
     pub frame_max: u32,
     /// From accept to `connection.open`. Default: 10 s.
     pub handshake_timeout: Duration,
+    /// The type of queues that are declared without one. Default: `classic`.
+    pub default_queue_type: QueueType,
+    /// Whether a quorum queue may be declared again as a classic one. Default: false.
+    pub relaxed_checks_on_redeclaration: bool,
     /// What clients are told the broker is. Default: `RabbitMQ`.
     pub product: String,
     /// What clients are told its version is; numeric. Default: 4.2.0.
@@ -148,6 +154,8 @@ impl Default for ServeConfig {
             consumer_timeout_action: TimeoutAction::Cancel,
             frame_max: 131_072,
             handshake_timeout: Duration::from_secs(10),
+            default_queue_type: QueueType::default(),
+            relaxed_checks_on_redeclaration: false,
             product: "RabbitMQ".into(),
             product_version: "4.2.0".into(),
             cluster_name: "leveret".into(),
@@ -375,6 +383,20 @@ const TABLE: &[Setting<ServeConfig>] = &[
         value: "DURATION",
         field: |c| &mut c.handshake_timeout,
         doc: "A client that has not opened its connection by then is disconnected.",
+        ..PROTOCOL
+    },
+    Setting {
+        name: "default_queue_type",
+        value: "classic|quorum",
+        field: |c| &mut c.default_queue_type,
+        doc: "What a declare without `x-queue-type` makes, where the virtual host does not say otherwise.",
+        ..PROTOCOL
+    },
+    Setting {
+        name: "relaxed_checks_on_redeclaration",
+        value: "true|false",
+        field: |c| &mut c.relaxed_checks_on_redeclaration,
+        doc: "Lets clients declare a quorum queue that is there as the classic one that it was.",
         ..PROTOCOL
     },
     Setting {

@@ -22,8 +22,6 @@ pub(crate) use export::export;
 pub(crate) use import::import;
 pub(crate) use report::Report;
 
-use serde_json::{Map, Value as Json};
-
 /// The component of parameters that are limits of a virtual host.
 const VHOST_LIMITS: &str = "vhost-limits";
 /// The component of parameters that are operator policies.
@@ -72,13 +70,4 @@ pub enum DefinitionsError {
         /// What was applied.
         before: String,
     },
-}
-
-/// Definitions as they are in a file: with a byte order mark or none, and empty for no definitions.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Json, DefinitionsError> {
-    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
-    if bytes.trim_ascii().is_empty() {
-        return Ok(Json::Object(Map::new()));
-    }
-    Ok(serde_json::from_slice(bytes)?)
 }

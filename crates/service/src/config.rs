@@ -203,7 +203,7 @@ impl<C: Default + Clone> Settings<C> {
         sources: &Sources,
         kinds: &[SectionKind],
     ) -> Result<Loaded<C>, ConfigError> {
-        let mut layers = environment::fallbacks(self, sources);
+        let mut layers = environment::fallbacks(self, sources)?;
         let (mut files, mut sections) = (Vec::new(), Vec::new());
         let named = sources.config.clone();
         let named = named.or_else(|| environment::config_file(self.spelling, sources));

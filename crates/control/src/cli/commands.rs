@@ -2,6 +2,7 @@
 
 mod absent;
 mod definitions;
+mod eval;
 mod health;
 mod listings;
 mod node;
@@ -25,6 +26,7 @@ const TABLES: &[&[Command]] = &[
     policies::TABLE,
     definitions::TABLE,
     operations::TABLE,
+    eval::TABLE,
     health::TABLE,
     quorum::TABLE,
     plugins::TABLE,

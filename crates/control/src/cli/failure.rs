@@ -29,11 +29,6 @@ impl Failure {
         Failure { exit, text: format!("{text}\n") }
     }
 
-    /// Only the exit code.
-    pub(super) fn silent(exit: u8) -> Failure {
-        Failure { exit, text: String::new() }
-    }
-
     pub(super) fn show(&self) {
         eprint!("{}", self.text);
     }

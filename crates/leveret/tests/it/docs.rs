@@ -190,7 +190,9 @@ impl Reader {
             How::Control => {
                 let there =
                     format!("export LEVERET_DATA_DIR='{}'", self.broker.data_dir().display());
-                let done = shell_in(self.broker.dir(), &format!("{there}; {line}"));
+                // A tool that is only named shows its commands.
+                let help = if line.split(' ').count() == 2 { " --help" } else { "" };
+                let done = shell_in(self.broker.dir(), &format!("{there}; {line}{help}"));
                 assert!(done.status.success(), "{}", stderr(&done));
             }
             How::Link => {

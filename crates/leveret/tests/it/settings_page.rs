@@ -6,7 +6,7 @@ use std::path::Path;
 
 use delayer::config::OPTIONS;
 use dmq::config::DMQ;
-use server::config::SETTINGS;
+use server::config::{SETTINGS, rabbitmq};
 use service::shutdown::Exit;
 use trigger::config::{ACCOUNT, BROKER, TRIGGER, TRIGGERS};
 
@@ -25,7 +25,8 @@ A later layer wins:
 1. the default
 2. `leveret.toml` in the working directory or, if there is none, in `/etc/leveret`; `--config FILE`
    or `LEVERET_CONFIG` names another file
-3. `conf.d/*.toml` beside that file, in the order of their names
+3. `conf.d/*.toml` beside that file, in the order of their names; both may be
+   [RabbitMQ's](rabbitmq-conf.md) instead
 4. the environment
 5. the command line
 
@@ -41,6 +42,47 @@ address, `[…]` around an IPv6 one, a name, `localhost` for both loopback addre
 address; port 0 is a free one.
 
 This page is made from the table in `crates/server/src/config.rs`.
+";
+
+const RABBITMQ_HEAD: &str = "\
+# rabbitmq.conf
+
+See what a RabbitMQ's configuration means to Leveret:
+
+    leveret serve --config rabbitmq.conf --print-config
+
+Every value is shown with the line that it stands in. Then start it:
+
+    leveret serve --config rabbitmq.conf
+
+A file is RabbitMQ's by its name, `*.conf`, or when it has keys of RabbitMQ; `*.toml` is Leveret's own.
+`conf.d/*.conf` beside it are read after it, in the order of their names, and a directory in its
+place is read the same way. Of lines with one key the last counts. Variables `LEVERET_…` and flags
+win over the file. A key that RabbitMQ has and Leveret has no use for is a line of the log; a key that
+neither knows stops the start, with its line and the nearest key.
+
+Without a listener in it, the file means port 5672 of every address, as to RabbitMQ. Defaults that it
+does not touch are Leveret's: see [the settings](settings.md).
+
+`$(NAME)` is the environment's variable NAME, also within a value. A value in single quotes may hold a
+`#`. Values `encrypted:…` are refused: give them by a variable. An `advanced.config` is refused: its
+settings have to be lines of a rabbitmq.conf.
+
+## Variables
+
+| Variable | What it does |
+|---|---|
+| `RABBITMQ_CONFIG_FILE` | the file, with or without `.conf`, when no other is named |
+| `RABBITMQ_CONFIG_FILES` | a file, or a directory whose `*.conf` are read |
+| `RABBITMQ_DEFAULT_USER`, `RABBITMQ_DEFAULT_PASS`, `RABBITMQ_DEFAULT_VHOST` | the defaults of `default_user`, `default_pass`, `default_vhost`; with `_FILE`, a file that holds it |
+| `RABBITMQ_NODE_PORT`, `RABBITMQ_NODE_IP_ADDRESS` | `amqp_listen` |
+| `RABBITMQ_LOGS=-` | what happens anyway: the log goes to stderr |
+| any other `RABBITMQ_…` | nothing; all of them together are one line of the log |
+
+`$name` stands for any word, `*` for any further parts. Of keys for one setting that are all there, the
+one that is later in its row counts, and the log says so.
+
+This page is made from the tables in `crates/server/src/config/rabbitmq/keys.rs`.
 ";
 
 const DELAYER_HEAD: &str = "\
@@ -189,6 +231,11 @@ fn is_true(name: &str, page: &str) {
 #[test]
 fn the_page_of_settings_is_true() {
     is_true("settings.md", &format!("{HEAD}{}{}", SETTINGS.markdown(), exit_codes(true)));
+}
+
+#[test]
+fn the_page_of_rabbitmqs_keys_is_true() {
+    is_true("rabbitmq-conf.md", &format!("{RABBITMQ_HEAD}{}", rabbitmq::markdown()));
 }
 
 #[test]

@@ -5,7 +5,8 @@
 //! one that RabbitMQ does not know either is refused, as RabbitMQ does.
 
 mod files;
-pub(crate) mod keys;
+mod keys;
+mod page;
 mod settle;
 mod syntax;
 mod value;
@@ -13,6 +14,8 @@ mod variables;
 
 #[cfg(test)]
 mod tests;
+
+pub use page::markdown;
 
 use std::path::Path;
 

@@ -41,6 +41,7 @@ pub(super) fn apply(shard: &mut Shard, request: Request) -> Outcome {
         Request::Reset => Err(Refusal::new(Why::AppRuns, "the application runs on this node")),
         Request::Status => Ok((status(shard), 0)),
         Request::SetAlarm { resource, on } => {
+            tracing::warn!("the administrator sets the alarm of {resource:?}: {on}");
             let forced = &mut shard.alarms.forced;
             match resource {
                 Resource::Memory => forced.memory = on,
@@ -65,6 +66,16 @@ pub(super) fn apply(shard: &mut Shard, request: Request) -> Outcome {
             let set = done(set)?;
             restore(shard);
             Ok(set)
+        }
+        Request::SetChannelMax { channel_max } => {
+            let mut settings = (*shard.settings).clone();
+            settings.channel_max = channel_max;
+            shard.settings = settings.into();
+            Ok((Value::Null, 0))
+        }
+        Request::RestrictToLoopback { users } => {
+            shard.broker.restrict_to_loopback(users);
+            Ok((Value::Null, 0))
         }
         Request::SetLogLevel { level } => set_log_level(&level),
         Request::Stop => stop(),

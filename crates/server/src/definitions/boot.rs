@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
-use super::{DefinitionsError, import, parse};
+use super::{DefinitionsError, IMPORTED_HASH, import};
 use crate::config::ServeConfig;
 use crate::shard::Shard;
 
@@ -36,9 +36,9 @@ pub(crate) fn read(config: &ServeConfig) -> Result<AtBoot, BootError> {
     for path in files(path)? {
         let bytes = fs::read(&path).map_err(|source| unread(&path, source))?;
         hash.update(&bytes);
-        match parse(&bytes) {
+        match control::definitions::parse(&bytes) {
             Ok(json) => found.files.push((path, json)),
-            Err(source) => return Err(BootError { path, source }),
+            Err(error) => return Err(BootError { path, source: error.into() }),
         }
     }
     found.hash = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
@@ -74,8 +74,23 @@ impl AtBoot {
         self.files.iter().any(users)
     }
 
-    /// Imports them, and says in the log what became of them.
-    pub(crate) fn import(&self, shard: &mut Shard) -> Result<(), BootError> {
+    /// Imports them, and says in the log what became of them; not if they are what was imported last, and
+    /// that is to be passed over.
+    pub(crate) fn import(
+        &self,
+        shard: &mut Shard,
+        skip_if_unchanged: bool,
+    ) -> Result<(), BootError> {
+        if self.files.is_empty() {
+            return Ok(());
+        }
+        let hash = Json::from(&*self.hash).to_string();
+        let mut last = shard.broker.parameters().filter(|p| p.vhost.is_none());
+        if skip_if_unchanged && last.any(|p| p.name == IMPORTED_HASH && p.value == hash) {
+            tracing::info!("definitions are those that were imported last, and passed over");
+            return Ok(());
+        }
+        drop(last);
         for (path, json) in &self.files {
             let report = import(shard, json, None)
                 .map_err(|source| BootError { path: path.clone(), source })?;
@@ -87,6 +102,11 @@ impl AtBoot {
             for line in report.warnings() {
                 tracing::warn!("definitions of {path}: ignored {line}");
             }
+        }
+        if skip_if_unchanged {
+            let store = &mut shard.store;
+            let kept = shard.broker.set_parameter(store, None, "", IMPORTED_HASH, &hash);
+            kept.expect("a hash is short, and a global parameter needs no virtual host");
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use broker::Broker;
 use serde_json::{Value as Json, json};
 use store::{Options, Store};
 
-use super::{DefinitionsError, Report, export, import, parse};
+use super::{DefinitionsError, Report, export, import};
 use crate::config::ServeConfig;
 use crate::settings::Settings;
 use crate::shard::Shard;
@@ -233,14 +233,4 @@ fn one_virtual_host_goes_into_another() {
     }
     let error = import(&mut world.shard, &one, Some("gone")).expect_err("no such virtual host");
     assert!(error.to_string().contains("there is no virtual host 'gone'"), "{error}");
-}
-
-#[test]
-fn a_file_may_begin_with_a_mark_and_be_empty() {
-    let empty = json!({});
-    assert_eq!(parse(b"").unwrap(), empty);
-    assert_eq!(parse(b" \n").unwrap(), empty);
-    assert_eq!(parse("\u{feff}{}".as_bytes()).unwrap(), empty);
-    let error = parse(b"{\"users\": [}").expect_err("no JSON").to_string();
-    assert_eq!(error, "not JSON: expected value at line 1 column 12");
 }

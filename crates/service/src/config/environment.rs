@@ -19,23 +19,35 @@ pub(super) fn config_file(spelling: &Spelling, sources: &Sources) -> Option<Path
     named.map(|(_, value)| PathBuf::from(value)).find(|path| !path.as_os_str().is_empty())
 }
 
-/// What variables of the surroundings say in place of a default.
-pub(super) fn fallbacks<C>(settings: &Settings<C>, sources: &Sources) -> Vec<Assignment> {
-    let rows = settings.table.iter().filter_map(|s| Some((s.name, s.fallback_variable?)));
-    rows.filter_map(|(name, variable)| {
-        let (_, value) = sources.environment.iter().find(|(found, _)| found == variable)?;
-        let mut value = value.to_str().filter(|v| !v.is_empty())?;
-        if variable.ends_with("_DIRECTORY") {
+/// What variables of the surroundings say in place of a default; `…_FILE` names a file that says it.
+pub(super) fn fallbacks<C>(
+    settings: &Settings<C>,
+    sources: &Sources,
+) -> Result<Vec<Assignment>, ConfigError> {
+    let find = |wanted: &str| {
+        let (_, value) = sources.environment.iter().find(|(found, _)| found == wanted)?;
+        value.to_str().filter(|value| !value.is_empty())
+    };
+    let mut found = Vec::new();
+    for setting in settings.table {
+        let Some(variable) = setting.fallback_variable else { continue };
+        let file = format!("{variable}_FILE");
+        let (value, variable) = match (find(variable), find(&file)) {
             // systemd parts several directories by colons; the first one is the daemon's own.
-            value = value.split(':').next().unwrap_or(value);
-        }
-        Some(Assignment {
-            name: name.to_owned(),
-            values: vec![value.to_owned()],
-            origin: Origin::Environment(variable.to_owned()),
-        })
-    })
-    .collect()
+            (Some(value), _) if variable.ends_with("_DIRECTORY") => {
+                (value.split(':').next().unwrap_or(value).to_owned(), variable.to_owned())
+            }
+            (Some(value), _) => (value.to_owned(), variable.to_owned()),
+            (None, Some(path)) => (secret_file(path)?, file),
+            (None, None) => continue,
+        };
+        found.push(Assignment {
+            name: setting.name.to_owned(),
+            values: vec![value],
+            origin: Origin::Environment(variable),
+        });
+    }
+    Ok(found)
 }
 
 /// Every variable that starts with `prefix`, by name.

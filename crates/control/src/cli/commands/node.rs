@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::super::arguments::Given;
-use super::super::command::{ANY, COMMAND, Command, Flag, Kind, Tools};
+use super::super::command::{COMMAND, Command, Flag, Kind, Tools};
 use super::super::failure::{DATA, Failure, UNAVAILABLE, USAGE};
 use super::super::session::Session;
-use crate::request::{Amount, Request, Resource};
+use crate::request::{Amount, Request};
 
 const NODES: Command = Command { section: "Nodes", needs_app: false, ..COMMAND };
 const CLUSTER: Command = Command { section: "Cluster", ..COMMAND };
@@ -211,41 +211,9 @@ pub(super) const TABLE: &[Command] = &[
         run: set_memory,
         ..SETTINGS
     },
-    Command {
-        name: "eval",
-        section: "Operations",
-        usage: "<expression>",
-        summary: "Evaluates one of the few Erlang expressions that tools are known to use",
-        words: (1, ANY),
-        needs_app: true,
-        run: |session, given| {
-            let expression: String =
-                given.word(0).chars().filter(|letter| !letter.is_whitespace()).collect();
-            let known = EXPRESSIONS.iter().find(|(known, ..)| *known == expression);
-            let Some((_, resource, on)) = known else {
-                return Err(Failure::new(UNAVAILABLE, NO_ERLANG));
-            };
-            session.ask(&Request::SetAlarm { resource: *resource, on: *on })?;
-            session.say("ok");
-            Ok(())
-        },
-        ..NODES
-    },
 ];
 
 const LEVELS: [&str; 6] = ["debug", "info", "warning", "error", "critical", "none"];
-
-const NO_ERLANG: &str = "this node runs no Erlang; the only expressions that it knows set and clear alarms:\n  \
-     rabbit_alarm:set_alarm({{resource_limit, memory, node()}, []}).\n  \
-     rabbit_alarm:clear_alarm({resource_limit, memory, node()}).\nand the same with disk";
-
-/// Expressions without blanks, and what they mean.
-const EXPRESSIONS: &[(&str, Resource, bool)] = &[
-    ("rabbit_alarm:set_alarm({{resource_limit,memory,node()},[]}).", Resource::Memory, true),
-    ("rabbit_alarm:set_alarm({{resource_limit,disk,node()},[]}).", Resource::Disk, true),
-    ("rabbit_alarm:clear_alarm({resource_limit,memory,node()}).", Resource::Memory, false),
-    ("rabbit_alarm:clear_alarm({resource_limit,disk,node()}).", Resource::Disk, false),
-];
 
 /// The refusal of what only a cluster can do.
 pub(super) fn alone() -> Failure {

@@ -2,7 +2,7 @@
 
 use super::value::{
     channels, count, flag, formatter, frame, host, level, listener, mechanism, member,
-    milliseconds, multiple, part, port, same, size,
+    milliseconds, milliseconds_or_none, multiple, part, port, same, size, unlimited,
 };
 
 /// One key.
@@ -152,6 +152,9 @@ pub(crate) const KEYS: &[Key] = &[
     key("max_message_size", Sets("max_message_size", size)),
     key("connection_max", Sets("max_connections", count)),
     key("max_connections", Sets("max_connections", count)),
+    key("channel_max_per_node", Sets("channel_max_per_node", unlimited)),
+    key("consumer_max_per_channel", Sets("consumer_max_per_channel", unlimited)),
+    key("consumer_timeout", Sets("consumer_timeout", milliseconds_or_none)),
     key("vhost_max", Nothing("virtual hosts are not limited")),
     key("cluster_queue_limit", Nothing("queues are limited by virtual host")),
     key("cluster_exchange_limit", Nothing("exchanges are not limited")),
@@ -160,6 +163,15 @@ pub(crate) const KEYS: &[Key] = &[
     key("frame_max", Sets("frame_max", frame)),
     key("initial_frame_max", Nothing("frames before the login have a limit of their own")),
     key("channel_max", Sets("channel_max", channels)),
+    key(
+        "message_interceptors.incoming.set_header_timestamp.overwrite",
+        Sets("set_header_timestamp", flag),
+    ),
+    key(
+        "message_interceptors.incoming.set_header_routing_node.overwrite",
+        Sets("set_header_routing_node", flag),
+    ),
+    key("message_interceptors.*", IsRefused("there is no such message interceptor")),
     key("product.name", Sets("product", same)),
     key("product.version", Sets("product_version", same)),
     key("cluster_name", Sets("cluster_name", same)),
@@ -213,6 +225,11 @@ pub(crate) const KEYS: &[Key] = &[
     key("classic_queue.default_version", Nothing(STORE)),
     key("queue_leader_locator", Nothing(CLUSTER)),
     key("queue_master_locator", Nothing(CLUSTER)),
+    key("default_queue_type", Sets("default_queue_type", same)),
+    key(
+        "quorum_queue.property_equivalence.relaxed_checks_on_redeclaration",
+        Sets("relaxed_checks_on_redeclaration", flag),
+    ),
     key("quorum_queue.*", Nothing("a quorum queue has one member, and nothing to tune")),
     key("queue_index_embed_msgs_below", Nothing(STORE)),
     key("msg_store_file_size_limit", Nothing(STORE)),

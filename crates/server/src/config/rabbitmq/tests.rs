@@ -126,6 +126,22 @@ const EFFECTS: &[(&str, &str)] = &[
     ("disk_free_limit.absolute = 1GB", "disk_free_limit = \"1GB\""),
     ("disk_free_limit.relative = 2.0", "disk_free_limit = 2.0"),
     ("disk_free_limit.relative = 1", "disk_free_limit = 1.0"),
+    ("consumer_timeout = 1800000", "consumer_timeout = \"30m\""),
+    ("channel_max_per_node = 500", "channel_max_per_node = 500"),
+    ("consumer_max_per_channel = 10", "consumer_max_per_channel = 10"),
+    ("default_queue_type = quorum", "default_queue_type = \"quorum\""),
+    (
+        "quorum_queue.property_equivalence.relaxed_checks_on_redeclaration = true",
+        "relaxed_checks_on_redeclaration = true",
+    ),
+    (
+        "message_interceptors.incoming.set_header_timestamp.overwrite = true",
+        "set_header_timestamp = \"overwrite\"",
+    ),
+    (
+        "message_interceptors.incoming.set_header_routing_node.overwrite = false",
+        "set_header_routing_node = \"keep\"",
+    ),
     ("default_user = alice", "default_user = \"alice\""),
     ("default_vhost = main", "default_vhost = \"main\""),
     ("default_user_tags.monitoring = true", "default_user_tags = [\"monitoring\"]"),
@@ -361,6 +377,8 @@ fn rabbitmqs_variables_are_understood() {
         .variable("RABBITMQ_NODE_PORT", "5999")
         .variable("RABBITMQ_LOGS", "-")
         .variable("RABBITMQ_DEFAULT_USER", "eve")
+        .variable("RABBITMQ_DEFAULT_PASS_FILE", "DIR/secret")
+        .with("secret", "s3cret\n")
         .variable("RABBITMQ_ERLANG_COOKIE", "secret")
         .variable("RABBITMQ_USE_LONGNAME", "true")
         .variable("RABBITMQ_PORT_5672_TCP_ADDR", "10.0.0.1");
@@ -368,6 +386,7 @@ fn rabbitmqs_variables_are_understood() {
     let config = &loaded.config;
     assert_eq!((config.heartbeat, config.channel_max, &*config.default_user), (7, 9, "eve"));
     assert_eq!(config.amqp_listen[0].to_string(), "*:5999");
+    assert_eq!(config.default_pass, "s3cret");
     let expected = "environment: RABBITMQ_ERLANG_COOKIE, RABBITMQ_USE_LONGNAME have no effect here";
     assert_eq!(loaded.notes, [expected]);
 }

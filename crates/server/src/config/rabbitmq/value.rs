@@ -28,6 +28,16 @@ pub(super) fn milliseconds(text: &str) -> Result<String, String> {
     }
 }
 
+/// Milliseconds that may be `undefined`, as a duration that is 0 then.
+pub(super) fn milliseconds_or_none(text: &str) -> Result<String, String> {
+    if text == "undefined" { Ok("0s".to_owned()) } else { milliseconds(text) }
+}
+
+/// A number that may be `infinity`, which is 0.
+pub(super) fn unlimited(text: &str) -> Result<String, String> {
+    Ok(if text == "infinity" { "0".to_owned() } else { text.to_owned() })
+}
+
 /// A number that may be `infinity`: as many as there can be.
 pub(super) fn count(text: &str) -> Result<String, String> {
     match text {

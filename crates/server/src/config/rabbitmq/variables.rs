@@ -7,12 +7,15 @@ use super::value;
 const PREFIX: &str = "RABBITMQ_";
 
 /// Variables that are read elsewhere: where a file is, and the first user (rows of the settings).
-const READ_ELSEWHERE: [&str; 5] = [
+const READ_ELSEWHERE: [&str; 8] = [
     "RABBITMQ_CONFIG_FILE",
     "RABBITMQ_CONFIG_FILES",
     "RABBITMQ_DEFAULT_USER",
     "RABBITMQ_DEFAULT_PASS",
     "RABBITMQ_DEFAULT_VHOST",
+    "RABBITMQ_DEFAULT_USER_FILE",
+    "RABBITMQ_DEFAULT_PASS_FILE",
+    "RABBITMQ_DEFAULT_VHOST_FILE",
 ];
 
 /// What the variables say.
