@@ -95,6 +95,7 @@ fn a_topology_goes_there_and_back() {
     let rich = file("rich.json", RICH);
     rabbitmqctl(&["import_definitions", rich.to_str().unwrap()]);
     let theirs = of_rabbitmq();
+    assert_eq!(normal(&theirs).len(), 29, "{theirs}");
     forget_in_rabbitmq();
 
     import(&broker, &file("theirs.json", &theirs.to_string()));
