@@ -68,10 +68,7 @@ pub fn run(tool: Tool, words: &[String], locate: Locate<'_>) -> u8 {
 }
 
 fn attempt(tool: Tool, words: &[String], locate: Locate<'_>) -> Result<(), Failure> {
-    let given = match arguments::read(tool, words) {
-        Ok(given) => given,
-        Err(refused) => return Err(refused),
-    };
+    let given = arguments::read(tool, words)?;
     let Some(command) = given.command else {
         let overview = help::overview(tool);
         if !given.options.has("help") {

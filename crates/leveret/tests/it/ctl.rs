@@ -12,15 +12,19 @@
 //!
 //! `NODE` is the node's name. Spaces at the ends of lines, and bold type, do not count.
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 
 use amqp::method::ConnectionTuneOk;
 use amqp::value::Value;
 use rustix::system::uname;
 
+use crate::broker::Broker;
 use crate::cli::{leveret, output, stderr, stdout};
+use crate::client::Client;
 use crate::client::arguments::{consume, exchange, queue, table};
 use crate::client::login::Login;
+use crate::client::message::message;
 use crate::peers;
 use crate::site::{BrokerKind, Site};
 
@@ -222,6 +226,79 @@ fn things(kind: BrokerKind) {
     stage.play(THINGS);
     client.expect_close(320, (0, 0), "CONNECTION_FORCED - bye");
     stage.play("$ delete_vhost -q ctl_t\n");
+}
+
+/// Messages that wait for their time are listed by it, can be dropped, and sent on before it.
+#[test]
+fn delayed_messages_are_listed_cancelled_and_released() {
+    let broker = Broker::start();
+    let client = Client::connect(&broker);
+    let channel = client.channel();
+    channel
+        .declare_exchange(&exchange("later", "x-delayed-message").arg("x-delayed-type", "direct"));
+    channel.declare(&queue("q"));
+    channel.bind("q", "later", "k");
+    for (body, delay_ms) in [("second", 7_200_000), ("first", 3_600_000)] {
+        channel.send_message(&message("later", "k", body).header("x-delay", delay_ms));
+    }
+    // The answer follows what was published before.
+    channel.counts("q");
+    let listed = broker.ctl(&["list_delayed", "-s", "later"]);
+    let rows: Vec<Vec<&str>> = listed.lines().map(|row| row.split('\t').collect()).collect();
+    let [first, second] = &rows[..] else { panic!("{listed}") };
+    assert_eq!(first[3..], ["later", "k", "5"]);
+    assert_eq!(second[3..], ["later", "k", "6"]);
+    assert!(first[1].parse::<u64>().unwrap() < second[1].parse().unwrap());
+    assert_eq!(broker.ctl(&["list_delayed", "-s", "--limit", "1"]).lines().count(), 1);
+    broker.ctl(&["cancel_delayed", first[0]]);
+    broker.ctl(&["release_delayed", second[0]]);
+    assert_eq!(broker.ctl(&["list_delayed", "-s"]).trim(), "");
+    channel.consume(&consume("q"));
+    channel.expect_bodies(&["second"]);
+}
+
+/// Only what is durable is there after `stop_app` and `start_app`, at the same address; clients are told.
+#[test]
+fn the_application_restarts_as_the_process_would() {
+    let broker = Broker::start();
+    let client = Client::connect(&broker);
+    let channel = client.channel();
+    channel.declare(&queue("durable").durable());
+    channel.declare(&queue("transient"));
+    channel.confirms();
+    channel.send_message(&message("", "durable", "kept").persistent());
+    channel.send_message(&message("", "durable", "lost"));
+    channel.expect_confirms(2);
+    broker.ctl(&["stop_app"]);
+    client.expect_close(320, (0, 0), "CONNECTION_FORCED - broker forced connection closure");
+    assert!(std::net::TcpStream::connect(broker.amqp()).is_err());
+    broker.ctl(&["start_app"]);
+    let client = Client::connect(&broker);
+    let channel = client.channel();
+    assert_eq!(channel.counts("durable"), (1, 0));
+    assert_eq!(broker.ctl(&["list_queues", "-s", "name"]), "durable\n");
+    // The socket is the owner's, and gone with the process.
+    let socket = broker.data_dir().join("control.sock");
+    assert_eq!(std::fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+/// `shutdown` ends the process and waits for its end; then nobody answers.
+#[test]
+fn a_node_that_is_gone_is_missed() {
+    let mut broker = Broker::start();
+    let said = broker.ctl(&["shutdown"]);
+    assert!(said.ends_with("successfully shut down\n"), "{said}");
+    assert!(broker.ended().success());
+    assert!(!broker.data_dir().join("control.sock").exists());
+    let mut command = leveret(broker.dir());
+    let done =
+        output(command.args(["ctl", "list_users"]).env("LEVERET_DATA_DIR", broker.data_dir()));
+    assert_eq!(done.status.code(), Some(69));
+    assert!(stderr(&done).starts_with("Error: no node listens at "), "{}", stderr(&done));
+    // A socket that a killed process left is replaced.
+    broker.launch();
+    broker.crash();
+    assert_eq!(broker.ctl(&["list_vhosts", "-s"]), "/\n");
 }
 
 stories! {

@@ -7,6 +7,8 @@ mod exchanges;
 mod policies;
 mod queues;
 mod rows;
+#[cfg(test)]
+mod tests;
 
 use std::cell::RefCell;
 use std::rc::Rc;

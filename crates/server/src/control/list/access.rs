@@ -15,14 +15,14 @@ pub(super) fn users(shard: &Shard, wanted: &List) -> Vec<Row> {
     shard.broker.users().map(|user| row(USER, wanted, user)).collect()
 }
 
-const USER: &[Column<User>] =
+pub(super) const USER: &[Column<User>] =
     &[("user", |user| json!(*user.name)), ("tags", |user| json!(user.tags))];
 
 pub(super) fn vhosts(shard: &Shard, wanted: &List) -> Vec<Row> {
     shard.broker.vhosts().map(|vhost| row(VHOST, wanted, vhost)).collect()
 }
 
-const VHOST: &[Column<Vhost>] = &[
+pub(super) const VHOST: &[Column<Vhost>] = &[
     ("name", |vhost| json!(*vhost.name)),
     ("tracing", |vhost| json!(vhost.tracing)),
     ("description", |vhost| json!(vhost.meta.description)),
@@ -34,7 +34,7 @@ const VHOST: &[Column<Vhost>] = &[
 ];
 
 /// What users may do; a row with `None` for the exchange is of the permissions for names.
-struct Grant<'a> {
+pub(super) struct Grant<'a> {
     user: &'a str,
     vhost: &'a str,
     exchange: &'a str,
@@ -44,9 +44,9 @@ struct Grant<'a> {
 }
 
 /// A column of whatever grant.
-type GrantColumn = (&'static str, for<'a> fn(&Grant<'a>) -> Value);
+pub(super) type GrantColumn = (&'static str, for<'a> fn(&Grant<'a>) -> Value);
 
-const GRANT: &[GrantColumn] = &[
+pub(super) const GRANT: &[GrantColumn] = &[
     ("user", |grant| json!(grant.user)),
     ("vhost", |grant| json!(grant.vhost)),
     ("exchange", |grant| json!(grant.exchange)),
@@ -89,15 +89,15 @@ pub(super) fn topic_permissions(shard: &Shard, wanted: &List) -> Vec<Row> {
 }
 
 /// Who or what is limited, and how: a row only for those with a limit.
-struct Limited<'a> {
+pub(super) struct Limited<'a> {
     name: &'a str,
     limits: Value,
 }
 
 /// A column of whatever is limited.
-type LimitedColumn = (&'static str, for<'a> fn(&Limited<'a>) -> Value);
+pub(super) type LimitedColumn = (&'static str, for<'a> fn(&Limited<'a>) -> Value);
 
-const LIMITED: &[LimitedColumn] = &[
+pub(super) const LIMITED: &[LimitedColumn] = &[
     ("user", |limited| json!(limited.name)),
     ("vhost", |limited| json!(limited.name)),
     ("limits", |limited| limited.limits.clone()),

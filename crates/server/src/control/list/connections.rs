@@ -29,7 +29,7 @@ pub(super) fn rows(shard: &Shard, wanted: &List, ids: &[(usize, u64)]) -> Vec<Ro
     connections(shard, ids).map(|connection| row(CONNECTION, wanted, connection)).collect()
 }
 
-const CONNECTION: &[Column<Connection>] = &[
+pub(super) const CONNECTION: &[Column<Connection>] = &[
     ("pid", |c| json!(connection_pid(c.id))),
     ("name", |c| json!(*c.facts.name)),
     ("port", |c| json!(c.facts.own.port())),
@@ -72,16 +72,16 @@ pub(super) fn channels(shard: &Shard, wanted: &List, ids: &[(usize, u64)]) -> Ve
     rows
 }
 
-struct ChannelRow<'a> {
+pub(super) struct ChannelRow<'a> {
     connection: &'a Connection,
     number: u16,
     channel: &'a Channel,
 }
 
 /// A column of whatever channel.
-type ChannelColumn = (&'static str, for<'a> fn(&ChannelRow<'a>) -> Value);
+pub(super) type ChannelColumn = (&'static str, for<'a> fn(&ChannelRow<'a>) -> Value);
 
-const CHANNEL: &[ChannelColumn] = &[
+pub(super) const CHANNEL: &[ChannelColumn] = &[
     ("pid", |c| json!(channel_pid(c.connection.id, c.number))),
     ("connection", |c| json!(connection_pid(c.connection.id))),
     ("name", |c| json!(format!("{} ({})", c.connection.facts.name, c.number))),

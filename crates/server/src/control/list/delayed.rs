@@ -12,7 +12,8 @@ use crate::shard::Shard;
 /// Lists the messages of one exchange, or of all, in the order of their times.
 pub(super) async fn list(sink: &Sink<'_>) -> Result<(), Refusal> {
     let mut left = sink.wanted.limit.unwrap_or(LIST_MAX);
-    for (vhost, exchange) in exchanges(&sink.shard.borrow(), sink) {
+    let found = exchanges(&sink.shard.borrow(), sink);
+    for (vhost, exchange) in found {
         let mut after = None;
         while left > 0 {
             let (last, rows) = batch(sink, &vhost, &exchange, after, left.min(BATCH))?;
@@ -61,7 +62,7 @@ fn batch(
     Ok((messages.last().map(|message| message.id), rows))
 }
 
-const MESSAGE: &[Column<DelayedMessage>] = &[
+pub(super) const MESSAGE: &[Column<DelayedMessage>] = &[
     ("id", |message| json!(message.id.to_string())),
     ("due", |message| json!(message.due)),
     ("published", |message| json!(message.published)),

@@ -26,7 +26,7 @@ pub(super) fn rows(shard: &Shard, wanted: &List) -> Vec<Row> {
     vhosts(shard, wanted).flat_map(of).collect()
 }
 
-const EXCHANGE: &[Column<Exchange>] = &[
+pub(super) const EXCHANGE: &[Column<Exchange>] = &[
     ("name", |x| json!(*x.spec.name)),
     ("type", |x| json!(x.spec.kind.name())),
     ("durable", |x| json!(x.spec.durable)),
@@ -73,7 +73,7 @@ pub(super) fn bindings(shard: &Shard, wanted: &List) -> Vec<Row> {
     implied.chain(made).collect()
 }
 
-struct BindingRow {
+pub(super) struct BindingRow {
     vhost: String,
     source: String,
     destination: String,
@@ -82,7 +82,7 @@ struct BindingRow {
     arguments: Value,
 }
 
-const BINDING: &[Column<BindingRow>] = &[
+pub(super) const BINDING: &[Column<BindingRow>] = &[
     ("vhost", |b| json!(b.vhost)),
     ("source_name", |b| json!(b.source)),
     ("source_kind", |_| json!("exchange")),

@@ -16,7 +16,7 @@ pub(super) fn policies(shard: &Shard, wanted: &List, operator: bool) -> Vec<Row>
     meant.map(|policy| row(POLICY, wanted, policy)).collect()
 }
 
-const POLICY: &[Column<Policy>] = &[
+pub(super) const POLICY: &[Column<Policy>] = &[
     ("vhost", |policy| json!(*policy.vhost)),
     ("name", |policy| json!(*policy.name)),
     ("pattern", |policy| json!(policy.pattern.as_str())),
@@ -45,9 +45,9 @@ pub(super) fn global_parameters(shard: &Shard, wanted: &List) -> Vec<Row> {
 }
 
 /// A column of whatever parameter.
-type ParameterColumn = (&'static str, for<'a> fn(&Parameter<'a>) -> Value);
+pub(super) type ParameterColumn = (&'static str, for<'a> fn(&Parameter<'a>) -> Value);
 
-const PARAMETER: &[ParameterColumn] = &[
+pub(super) const PARAMETER: &[ParameterColumn] = &[
     ("vhost", |parameter| json!(parameter.vhost.unwrap_or_default())),
     ("component", |parameter| json!(parameter.component)),
     ("name", |parameter| json!(parameter.name)),

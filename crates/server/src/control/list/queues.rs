@@ -22,7 +22,7 @@ pub(super) fn rows(shard: &Shard, wanted: &List, ids: &[QueueId]) -> Vec<Row> {
     queues.map(|queue| row(QUEUE, wanted, &QueueRow { shard, queue })).collect()
 }
 
-struct QueueRow<'a> {
+pub(super) struct QueueRow<'a> {
     shard: &'a Shard,
     queue: &'a Queue,
 }
@@ -57,9 +57,9 @@ impl QueueRow<'_> {
 }
 
 /// A column of whatever queue.
-type Column = (&'static str, for<'a> fn(&QueueRow<'a>) -> Value);
+pub(super) type Column = (&'static str, for<'a> fn(&QueueRow<'a>) -> Value);
 
-const QUEUE: &[Column] = &[
+pub(super) const QUEUE: &[Column] = &[
     ("name", |q| json!(*q.queue.name)),
     ("vhost", |q| json!(*q.queue.vhost)),
     ("durable", |q| json!(q.queue.durable)),
@@ -118,7 +118,7 @@ pub(super) fn consumers(shard: &Shard, wanted: &List, ids: &[QueueId]) -> Vec<Ro
     rows.collect()
 }
 
-struct ConsumerRow<'a> {
+pub(super) struct ConsumerRow<'a> {
     shard: &'a Shard,
     queue: &'a Queue,
     consumer: &'a Consumer,
@@ -133,9 +133,9 @@ impl ConsumerRow<'_> {
 }
 
 /// A column of whatever consumer.
-type ConsumerColumn = (&'static str, for<'a> fn(&ConsumerRow<'a>) -> Value);
+pub(super) type ConsumerColumn = (&'static str, for<'a> fn(&ConsumerRow<'a>) -> Value);
 
-const CONSUMER: &[ConsumerColumn] = &[
+pub(super) const CONSUMER: &[ConsumerColumn] = &[
     ("queue_name", |c| json!(*c.queue.name)),
     ("channel_pid", |c| json!(consumer_pid(c.shard, c.consumer))),
     ("consumer_tag", |c| json!(String::from_utf8_lossy(&c.consumer.spec.tag))),
