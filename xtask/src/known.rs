@@ -14,7 +14,11 @@ pub(crate) struct Known {
 }
 
 /// All of them.
-pub(crate) const KNOWN: &[Known] = &[];
+pub(crate) const KNOWN: &[Known] = &[Known {
+    suite: "java",
+    test: "test.functional.FrameMax.rejectLargeFramesDuringConnectionNegotiation",
+    reason: "first frames may have 8,192 bytes, as since RabbitMQ 4.1; 3.10.8 takes 4,096",
+}];
 
 /// What breaks the rule: a test that passes on the oracle, not on Leveret, and is not listed; and a
 /// listed one that passes or is gone.
