@@ -53,14 +53,14 @@ pub(super) struct Head {
 pub(super) struct Ready {
     lanes: Vec<Lane>,
     count: u64,
-    /// Level and number; never used by a classic queue, and not empty when it is there.
-    returned: Option<Box<VecDeque<(u8, Seq)>>>,
+    /// Level and number; never used by a classic queue.
+    returned: VecDeque<(u8, Seq)>,
 }
 
 impl Ready {
     /// A queue that starts with the lane of one level; others get theirs with their first message.
     pub(super) fn new(level: u8, id: LaneId) -> Ready {
-        Ready { lanes: vec![Lane::new(level, id)], count: 0, returned: None }
+        Ready { lanes: vec![Lane::new(level, id)], count: 0, returned: VecDeque::new() }
     }
 
     /// After a restart every live message waits.
@@ -68,7 +68,7 @@ impl Ready {
         lanes: impl IntoIterator<Item = (u8, &'a RecoveredLane)>,
         store: &Store,
     ) -> Ready {
-        let mut ready = Ready { lanes: Vec::new(), count: 0, returned: None };
+        let mut ready = Ready { lanes: Vec::new(), count: 0, returned: VecDeque::new() };
         for (level, recovered) in lanes {
             let mut lane = Lane::new(level, recovered.lane);
             lane.cursor = store.next(lane.id, 0).unwrap_or(recovered.next_seq);
@@ -117,9 +117,8 @@ impl Ready {
     /// Whether a message of `level` that arrives now becomes the head.
     #[inline]
     pub(super) fn leads(&self, level: u8) -> bool {
-        self.count == 0
-            || !(self.returned.is_some()
-                || self.lanes.iter().any(|lane| lane.level >= level && lane.waiting() > 0))
+        let higher = |lane: &Lane| lane.level >= level && lane.waiting() > 0;
+        self.count == 0 || (self.returned.is_empty() && !self.lanes.iter().any(higher))
     }
 
     /// A stored message waits.
@@ -155,18 +154,18 @@ impl Ready {
 
     /// A message that was delivered waits again, before all that is new.
     pub(super) fn give_back(&mut self, level: u8, seq: Seq) {
-        self.returned.get_or_insert_default().push_back((level, seq));
+        self.returned.push_back((level, seq));
         self.count += 1;
     }
 
     /// Whether messages wait that came back to a quorum queue.
     #[inline]
     pub(super) fn any_returned(&self) -> bool {
-        self.returned.is_some()
+        !self.returned.is_empty()
     }
 
     fn first_returned(&self) -> Option<Head> {
-        let &(level, seq) = self.returned.as_ref()?.front()?;
+        let &(level, seq) = self.returned.front()?;
         let lane = self.index(level)?;
         let id = self.lanes[lane].id;
         Some(Head { lane, level, id, seq, redelivered: true, returned: true })
@@ -178,7 +177,7 @@ impl Ready {
         if self.count == 0 {
             return None;
         }
-        if self.returned.is_some() {
+        if !self.returned.is_empty() {
             return self.first_returned();
         }
         for at in 0..self.lanes.len() {
@@ -224,17 +223,15 @@ impl Ready {
     }
 
     fn forget_returned(&mut self) {
-        if let Some(returned) = &mut self.returned {
-            returned.pop_front();
-            if returned.is_empty() {
-                self.returned = None;
-            }
+        self.returned.pop_front();
+        if self.returned.is_empty() {
+            self.returned = VecDeque::new();
         }
     }
 
     /// Settles everything that waits; gives back how much.
     pub(super) fn purge(&mut self, store: &mut Store) -> u64 {
-        for (level, seq) in self.returned.take().into_iter().flat_map(|returned| *returned) {
+        for (level, seq) in std::mem::take(&mut self.returned) {
             if let Some(lane) = self.lane_id(level) {
                 store.settle(lane, seq);
             }

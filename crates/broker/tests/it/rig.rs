@@ -284,21 +284,11 @@ impl Rig {
                 broker.cancel(&mut cx, queue, key(who.conn, words[1]), &who.user);
                 return Ok(self.answer("ok"));
             }
-            "ack" | "reject" | "requeue" => {
-                let (handle, by) = self.sink.held.remove(words[0]).expect("held");
-                let (broker, mut cx) = self.parts();
-                match command {
-                    "ack" => broker.settle(&mut cx, handle, by),
-                    "reject" => broker.discard(&mut cx, handle, by),
-                    _ => broker.requeue(&mut cx, &[(handle, by)], Return::Failed),
-                }
-                return Ok(self.answer("ok"));
-            }
+            "ack" | "reject" | "requeue" => return Ok(self.settle(command, words[0])),
             "at" => {
                 self.at(words[0].parse().expect("a time"));
                 return Ok(self.answer("ok"));
             }
-            "delayed" => return Ok(self.delayed(words[0])),
             "cancel-delayed" | "release-delayed" => {
                 let id = words[0].parse().expect("an id of `delayed`");
                 let done = match command {
@@ -312,11 +302,30 @@ impl Rig {
                 return Ok(self.answer("ok"));
             }
             "restart" | "crash" => self.restart(command == "restart"),
-            "kept" => return Ok(self.kept(words[0]).to_string()),
-            "exchanges" | "queues" | "bindings" => return Ok(self.list(command)),
-            other => panic!("no command {other}"),
+            _ => return Ok(self.look(command, words)),
         }
         Ok("ok".to_owned())
+    }
+
+    /// Commands that change nothing.
+    fn look(&mut self, command: &str, words: &[&str]) -> String {
+        match command {
+            "delayed" => self.delayed(words[0]),
+            "kept" => self.kept(words[0]).to_string(),
+            "exchanges" | "queues" | "bindings" => self.list(command),
+            other => panic!("no command {other}"),
+        }
+    }
+
+    fn settle(&mut self, how: &str, body: &str) -> String {
+        let (handle, by) = self.sink.held.remove(body).expect("held");
+        let (broker, mut cx) = self.parts();
+        match how {
+            "ack" => broker.settle(&mut cx, handle, by),
+            "reject" => broker.discard(&mut cx, handle, by),
+            _ => broker.requeue(&mut cx, &[(handle, by)], Return::Failed),
+        }
+        self.answer("ok")
     }
 
     /// The effects since the last answer; `otherwise` when there were none.

@@ -278,92 +278,94 @@ fn arguments_mean_what_they_say() {
     assert_eq!(QueueArgs::parse(&Table::new()).unwrap(), QueueArgs::default());
 }
 
+/// Arguments of two declares of a queue, and the answer to the second one.
+const REDECLARES: &[(&str, &str, &str)] = &[
+    ("x-message-ttl=1", "x-message-ttl=1", "ok"),
+    (
+        "x-message-ttl=1",
+        "x-message-ttl=2",
+        "'x-message-ttl' for Q: received '2' but current is '1'",
+    ),
+    (
+        "x-message-ttl=1",
+        "x-message-ttl=a",
+        "'x-message-ttl' for Q: received 'a' but current is '1'",
+    ),
+    (
+        "x-message-ttl=1",
+        "",
+        "'x-message-ttl' for Q: received none but current is the value '1' of type 'long'",
+    ),
+    (
+        "",
+        "x-message-ttl=-1",
+        "'x-message-ttl' for Q: received the value '-1' of type 'long' but current is none",
+    ),
+    ("", "x-queue-type=classic", "ok"),
+    ("x-queue-type=classic", "", "ok"),
+    (
+        "",
+        "x-queue-type=quorum",
+        "'x-queue-type' for Q: received the value 'quorum' of type 'longstr' but current is none",
+    ),
+    (
+        "x-queue-type=classic",
+        "x-queue-type=quorum",
+        "'x-queue-type' for Q: received 'quorum' but current is 'classic'",
+    ),
+    (
+        "x-overflow=drop-head",
+        "",
+        "'x-overflow' for Q: received none but current is the value 'drop-head' of type 'longstr'",
+    ),
+    (
+        "x-single-active-consumer=true",
+        "",
+        "'x-single-active-consumer' for Q: received none but current is the value 'true' of type 'bool'",
+    ),
+    (
+        "x-queue-master-locator=min-masters",
+        "",
+        "'x-queue-master-locator' for Q: received none but current is the value 'min-masters' of type 'longstr'",
+    ),
+    ("x-unknown=1", "x-other=2", "ok"),
+    (
+        "x-queue-type=quorum",
+        "",
+        "'x-queue-type' for Q: received none but current is the value 'quorum' of type 'longstr'",
+    ),
+    (
+        "x-queue-type=quorum",
+        "x-queue-type=classic",
+        "'x-queue-type' for Q: received 'classic' but current is 'quorum'",
+    ),
+    ("x-queue-type=quorum", "x-queue-type=quorum x-max-priority=5", "ok"),
+    (
+        "x-queue-type=quorum x-delivery-limit=5",
+        "x-queue-type=quorum x-delivery-limit=6",
+        "'x-delivery-limit' for Q: received '6' but current is '5'",
+    ),
+    (
+        "x-queue-type=quorum x-dead-letter-strategy=at-least-once",
+        "x-queue-type=quorum",
+        "'x-dead-letter-strategy' for Q: received none but current is the value 'at-least-once' of type 'longstr'",
+    ),
+    (
+        "x-queue-type=quorum x-quorum-initial-group-size=1",
+        "x-queue-type=quorum x-quorum-initial-group-size=3",
+        "'x-quorum-initial-group-size' for Q: received '3' but current is '1'",
+    ),
+    (
+        "x-message-ttl=1 x-expires=6",
+        "x-message-ttl=2 x-expires=7",
+        "'x-expires' for Q: received '7' but current is '6'",
+    ),
+];
+
 #[test]
 fn redeclares_are_answered_as_rabbitmq_does() {
-    let cases = [
-        ("x-message-ttl=1", "x-message-ttl=1", "ok"),
-        (
-            "x-message-ttl=1",
-            "x-message-ttl=2",
-            "'x-message-ttl' for Q: received '2' but current is '1'",
-        ),
-        (
-            "x-message-ttl=1",
-            "x-message-ttl=a",
-            "'x-message-ttl' for Q: received 'a' but current is '1'",
-        ),
-        (
-            "x-message-ttl=1",
-            "",
-            "'x-message-ttl' for Q: received none but current is the value '1' of type 'long'",
-        ),
-        (
-            "",
-            "x-message-ttl=-1",
-            "'x-message-ttl' for Q: received the value '-1' of type 'long' but current is none",
-        ),
-        ("", "x-queue-type=classic", "ok"),
-        ("x-queue-type=classic", "", "ok"),
-        (
-            "",
-            "x-queue-type=quorum",
-            "'x-queue-type' for Q: received the value 'quorum' of type 'longstr' but current is none",
-        ),
-        (
-            "x-queue-type=classic",
-            "x-queue-type=quorum",
-            "'x-queue-type' for Q: received 'quorum' but current is 'classic'",
-        ),
-        (
-            "x-overflow=drop-head",
-            "",
-            "'x-overflow' for Q: received none but current is the value 'drop-head' of type 'longstr'",
-        ),
-        (
-            "x-single-active-consumer=true",
-            "",
-            "'x-single-active-consumer' for Q: received none but current is the value 'true' of type 'bool'",
-        ),
-        (
-            "x-queue-master-locator=min-masters",
-            "",
-            "'x-queue-master-locator' for Q: received none but current is the value 'min-masters' of type 'longstr'",
-        ),
-        ("x-unknown=1", "x-other=2", "ok"),
-        (
-            "x-queue-type=quorum",
-            "",
-            "'x-queue-type' for Q: received none but current is the value 'quorum' of type 'longstr'",
-        ),
-        (
-            "x-queue-type=quorum",
-            "x-queue-type=classic",
-            "'x-queue-type' for Q: received 'classic' but current is 'quorum'",
-        ),
-        ("x-queue-type=quorum", "x-queue-type=quorum x-max-priority=5", "ok"),
-        (
-            "x-queue-type=quorum x-delivery-limit=5",
-            "x-queue-type=quorum x-delivery-limit=6",
-            "'x-delivery-limit' for Q: received '6' but current is '5'",
-        ),
-        (
-            "x-queue-type=quorum x-dead-letter-strategy=at-least-once",
-            "x-queue-type=quorum",
-            "'x-dead-letter-strategy' for Q: received none but current is the value 'at-least-once' of type 'longstr'",
-        ),
-        (
-            "x-queue-type=quorum x-quorum-initial-group-size=1",
-            "x-queue-type=quorum x-quorum-initial-group-size=3",
-            "'x-quorum-initial-group-size' for Q: received '3' but current is '1'",
-        ),
-        (
-            "x-message-ttl=1 x-expires=6",
-            "x-message-ttl=2 x-expires=7",
-            "'x-expires' for Q: received '7' but current is '6'",
-        ),
-    ];
-    for (old, new, want) in cases {
-        assert_eq!(redeclare(old, new), want, "{old} then {new}");
+    for (old, new, want) in REDECLARES {
+        assert_eq!(redeclare(old, new), *want, "{old} then {new}");
     }
 }
 
