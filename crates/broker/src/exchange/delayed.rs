@@ -20,7 +20,9 @@ pub const DELAY_MAX: Millis = MILLIS_MAX;
 /// The type that the exchange routes as; an error is the plugin's text.
 pub fn inner(arguments: &Table) -> Result<Kind, String> {
     let Some(name) = arguments.get(DELAYED_TYPE).and_then(Value::as_bytes) else {
-        return Err(format!("Invalid argument, '{DELAYED_TYPE}' must be an existing exchange type"));
+        return Err(format!(
+            "Invalid argument, '{DELAYED_TYPE}' must be an existing exchange type"
+        ));
     };
     let name = String::from_utf8_lossy(name);
     match Kind::parse(&name) {

@@ -72,8 +72,7 @@ fn every_type_can_be_delayed() {
 
 #[test]
 fn a_declare_names_a_type_that_exists() {
-    let missing =
-        "PRECONDITION_FAILED - Invalid argument, 'x-delayed-type' must be an existing exchange type";
+    let missing = "PRECONDITION_FAILED - Invalid argument, 'x-delayed-type' must be an existing exchange type";
     check(&format!(
         "exchange x x-delayed-message                     => {missing}
          exchange x x-delayed-message x-delayed-type=1    => {missing}

@@ -1,7 +1,8 @@
 //! Sizes that others choke on, bounded by counting or by finishing at all.
 
-use amqp::value::Table;
-use broker::QueueDeclare;
+use amqp::content::{Properties, PropertiesBuf};
+use amqp::value::{Table, Value};
+use broker::{Publish, QueueDeclare, RouteCache};
 
 use crate::rig::{Rig, session};
 
@@ -64,4 +65,61 @@ fn twenty_thousand_queues_share_a_key_and_leave_it_one_by_one() {
     }
     assert_eq!(rig.broker.binding_count(), 0);
     assert_eq!(rig.broker.queue_count(), 0);
+}
+
+/// Bytes of this process that are in memory.
+fn resident() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux");
+    let pages: u64 = statm.split(' ').nth(1).and_then(|n| n.parse().ok()).expect("a number");
+    pages * 4096
+}
+
+/// Publishes messages that are due in no order within a day.
+fn delay(rig: &mut Rig, count: u64, random: &mut u64) {
+    let who = session(1, "guest");
+    let mut cache = RouteCache::new(1);
+    let body = [b'x'; 1000];
+    for number in 0..count {
+        // xorshift
+        *random ^= *random << 13;
+        *random ^= *random >> 7;
+        *random ^= *random << 17;
+        let delay = Value::I64((3_600_000 + *random % 86_400_000) as i64);
+        let headers = Some(Table(vec![(b"x-delay".to_vec(), delay)]));
+        let properties = PropertiesBuf { headers, ..PropertiesBuf::default() }.encode();
+        let publish = Publish {
+            exchange: b"x",
+            routing_key: b"k",
+            mandatory: false,
+            properties: Properties(&properties),
+            body: &body,
+        };
+        let (broker, mut cx) = rig.parts();
+        broker.publish(&mut cx, &who, &mut cache, &publish).expect("published");
+        if number % 256 == 0 {
+            let topology = rig.broker.topology();
+            let store = rig.store();
+            store.submit();
+            if store.poll().checkpoint_due {
+                store.checkpoint(topology);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_delayed_message_costs_few_bytes_and_a_restart_reads_no_message() {
+    let mut rig = Rig::new();
+    rig.check("exchange x x-delayed-message durable x-delayed-type=fanout");
+    let mut random = 0x9E37_79B9_7F4A_7C15;
+    // The store's own memory has its size after these: 16 MiB of messages.
+    delay(&mut rig, 20_000, &mut random);
+    let before = resident();
+    delay(&mut rig, 40_000, &mut random);
+    let each = resident().saturating_sub(before) / 40_000;
+    assert!(each <= 60, "{each} bytes a message");
+    assert_eq!(rig.broker.delayed_count(), 60_000);
+    let first = rig.broker.deadline();
+    rig.check("restart");
+    assert_eq!((rig.broker.delayed_count(), rig.broker.deadline()), (60_000, first));
 }

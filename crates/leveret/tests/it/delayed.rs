@@ -80,8 +80,7 @@ fn a_delay_may_be_written_in_many_ways() {
 
 #[test]
 fn what_cannot_be_delayed_is_refused() {
-    let missing =
-        "PRECONDITION_FAILED - Invalid argument, 'x-delayed-type' must be an existing exchange type";
+    let missing = "PRECONDITION_FAILED - Invalid argument, 'x-delayed-type' must be an existing exchange type";
     let c = channel(shared());
     c.send_declare_exchange(&exchange("delayed-none", "x-delayed-message"));
     c.expect_close(406, (40, 10), missing);
