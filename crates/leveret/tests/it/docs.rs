@@ -247,6 +247,7 @@ fn shell_in(directory: &Path, line: &str) -> Output {
     let tls = "tls_cert = 'cert.pem'\ntls_key = 'key.pem'\n";
     fs::write(directory.join("file.toml"), tls).unwrap();
     fs::write(directory.join("rabbitmq.conf"), "listeners.tcp.default = 5672\n").unwrap();
+    fs::write(directory.join("all.json"), "{\"queues\": []}").unwrap();
     fs::write(directory.join("dmq.toml"), "server_address = 'sip:192.0.2.3'\n").unwrap();
     let mut command = Command::new("sh");
     command.args(["-c", line]).env_clear().env("PATH", path()).stdin(Stdio::null());

@@ -234,3 +234,131 @@ fn one_virtual_host_goes_into_another() {
     let error = import(&mut world.shard, &one, Some("gone")).expect_err("no such virtual host");
     assert!(error.to_string().contains("there is no virtual host 'gone'"), "{error}");
 }
+
+/// Everything that is said of users and virtual hosts, as different versions write it.
+#[test]
+fn users_and_virtual_hosts_get_what_the_file_says() {
+    let mut world = World::new();
+    let file = |description: &str, max: Json| {
+        json!({
+            "rabbitmq_version": "3.5.7",
+            "users": [{"name": "old", "password_hash": "AQIDBA==", "tags": "", "limits": {"max-channels": "7"}}],
+            "vhosts": [{"name": "v", "metadata":
+                {"description": description, "tags": "b,a", "default_queue_type": "rabbit_quorum_queue"}}],
+            "topic_permissions":
+                [{"user": "old", "vhost": "v", "exchange": "x", "write": "^{username}", "read": ""}],
+            "parameters": [
+                {"vhost": "v", "component": "vhost-limits", "name": "limits", "value": [["max-queues", max]]},
+                {"vhost": "v", "component": "shovel", "name": "s", "value": {"uri": "amqp://"}}],
+            "global_parameters": [
+                {"name": "internal_cluster_id", "value": "rabbitmq-cluster-id-x"}, {"name": "g", "value": [1]}],
+            "queues": [
+                {"name": "plain", "vhost": "v"},
+                {"name": "typed", "vhost": "v", "type": "classic"},
+                {"name": "known", "vhost": "v", "arguments": {"x-queue-type": "quorum"}},
+                {"name": "stream", "vhost": "v", "type": "stream"}]
+        })
+    };
+    let report = world.import(file("one", json!(3))).unwrap();
+    let all = world.export();
+    let old = &all["users"][1];
+    assert_eq!(old["hashing_algorithm"], json!("rabbit_password_hashing_md5"));
+    assert_eq!(old["limits"], json!({"max-channels": 7}));
+    let metadata =
+        json!({"description": "one", "tags": ["b", "a"], "default_queue_type": "quorum"});
+    assert_eq!(all["vhosts"][1]["metadata"], metadata);
+    assert_eq!(all["vhosts"][1]["limits"], json!([["max-queues", 3]]));
+    assert_eq!(all["topic_permissions"][0]["write"], json!("^{username}"));
+    assert_eq!(all["global_parameters"], json!([{"name": "g", "value": [1]}]));
+    let components: Vec<&Json> =
+        all["parameters"].as_array().unwrap().iter().map(|p| &p["component"]).collect();
+    assert_eq!(components, ["vhost-limits", "shovel"]);
+    let types: Vec<&Json> = all["queues"].as_array().unwrap().iter().map(|q| &q["type"]).collect();
+    assert_eq!(types, ["quorum", "quorum", "classic"], "known, plain, typed");
+    let ignored: Vec<String> = report.warnings().collect();
+    let expected = [
+        "global parameters: internal_cluster_id",
+        "queues: stream in v: streams are not there yet",
+    ];
+    assert_eq!(ignored, expected);
+    // A second file says something else of the virtual host.
+    world.import(file("two", json!(-1))).unwrap();
+    let world = world.restart();
+    assert_eq!(world.export()["vhosts"][1]["metadata"]["description"], json!("two"));
+    assert_eq!(world.export()["vhosts"][1]["limits"], json!([["max-queues", -1]]));
+}
+
+#[test]
+fn policies_are_checked_before_anything_is_made() {
+    let mut world = World::new();
+    let operator = |definition: Json| {
+        let value = json!({"pattern": ".*", "apply-to": "queues", "definition": definition});
+        json!([{"vhost": "/", "component": "operator_policy", "name": "op", "value": value}])
+    };
+    let policy = |apply_to: &str, pattern: &str| {
+        let definition = json!({"max-length": 5});
+        json!([{"vhost": "/", "name": "p", "pattern": pattern, "apply-to": apply_to, "definition": definition}])
+    };
+    let rows = [
+        json!({"users": [{"name": "u"}], "policies": policy("bees", ".*")}),
+        json!({"users": [{"name": "u"}], "policies": policy("queues", "(")}),
+        json!({"users": [{"name": "u"}], "parameters": operator(json!({"max-length": -5}))}),
+        json!({"users": [{"name": "u"}], "parameters": operator(json!({"alternate-exchange": "x"}))}),
+        json!({"users": [{"name": "u"}], "parameters": operator(json!(5))}),
+    ];
+    for file in rows {
+        let before = world.export();
+        let error = world.import(file).expect_err("it was imported").to_string();
+        assert!(error.ends_with("; nothing was imported"), "{error}");
+        assert_eq!(world.export(), before);
+    }
+    world.import(json!({"policies": policy("queues", "^q"), "parameters": operator(json!([["max-length", 9]]))})).unwrap();
+    world.import(json!({"queues": [{"name": "q1", "vhost": "/"}]})).unwrap();
+    let queue = world.shard.broker.queue_named("/", "q1").unwrap();
+    assert_eq!(
+        (queue.policy.as_deref(), queue.operator_policy.as_deref()),
+        (Some("p"), Some("op"))
+    );
+}
+
+/// What a program could put anywhere: no panic, and no half of it.
+#[test]
+fn random_json_is_imported_or_refused() {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = move |below: u64| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state % below
+    };
+    let mut world = World::new();
+    let whole = small();
+    for _ in 0..300 {
+        let mut file = whole.clone();
+        let lists: Vec<String> = file.as_object().unwrap().keys().cloned().collect();
+        let list = &lists[random(lists.len() as u64) as usize];
+        let odd = [
+            json!(null),
+            json!(-1),
+            json!(""),
+            json!([]),
+            json!({"a": [{}]}),
+            json!(1e300),
+            json!("x".repeat(300)),
+        ];
+        let odd = odd[random(odd.len() as u64) as usize].clone();
+        match file[list].get_mut(0).and_then(Json::as_object_mut) {
+            Some(object) => {
+                let fields: Vec<String> = object.keys().cloned().collect();
+                object.insert(fields[random(fields.len() as u64) as usize].clone(), odd);
+            }
+            None => file[list] = odd,
+        }
+        let before = world.export();
+        if let Err(error) = world.import(file) {
+            assert_eq!(world.export(), before, "{error}");
+        }
+    }
+    let world = world.restart();
+    assert!(world.export().is_object());
+}

@@ -400,6 +400,73 @@ fn every_row_can_be_reached() {
     }
 }
 
+/// What people have in a rabbitmq.conf beside what [`EFFECTS`] tries, each line commented as in an example.
+const EXAMPLE: &str = "
+# listeners.tcp.default = 5672
+# num_acceptors.tcp = 10
+# reverse_dns_lookups = true
+# auth_backends.1 = rabbit_auth_backend_internal
+# tcp_listen_options.backlog = 128
+# tcp_listen_options.nodelay = true
+# tcp_listen_options.linger.on = true
+# ssl_options.honor_cipher_order = true
+# ssl_options.versions.1 = tlsv1.2
+# ssl_options.ciphers.1 = ECDHE-ECDSA-AES256-GCM-SHA384
+# password_hashing_module = rabbit_password_hashing_sha256
+# vm_memory_high_watermark_paging_ratio = 0.75
+# vm_memory_calculation_strategy = rss
+# cluster_partition_handling = pause_minority
+# cluster_partition_handling.pause_if_all_down.nodes.1 = rabbit@a
+# cluster_formation.peer_discovery_backend = rabbit_peer_discovery_k8s
+# cluster_formation.classic_config.nodes.1 = rabbit@a
+# cluster_formation.target_cluster_size_hint = 3
+# queue_master_locator = min-masters
+# queue_leader_locator = balanced
+# collect_statistics_interval = 5000
+# collect_statistics = fine
+# raft.wal_max_size_bytes = 64000000
+# net_ticktime = 60
+# default_users.a.password = x
+# deprecated_features.permit.transient_nonexcl_queues = true
+# management.tcp.ip = 0.0.0.0
+# management.cors.allow_origins.1 = https://origin-1.org
+# management.path_prefix = /m
+# prometheus.return_per_object_metrics = true
+# log.dir = /var/log/rabbitmq
+# log.file = false
+# log.file.rotation.date = $D0
+# log.syslog.transport = udp
+# log.connection.level = warning
+# log.exchange = true
+# mqtt.allow_anonymous = false
+# stomp.tcp.port = 61613
+# stream.initial_credits = 50000
+# auth_ldap.servers.1 = ldap.example.org
+# auth_oauth2.resource_server_id = x
+";
+
+#[test]
+fn every_line_of_an_example_is_taken_or_refused_for_a_reason() {
+    for line in EXAMPLE.lines().filter_map(|line| line.strip_prefix("# ")) {
+        let key = line.split_once(" = ").unwrap().0;
+        match World::conf(line).load() {
+            Ok(loaded) => {
+                let said = loaded
+                    .notes
+                    .iter()
+                    .all(|note| note.contains(&format!("{key} has no effect: ")));
+                assert!(said && loaded.notes.len() <= 1, "{line}: {:?}", loaded.notes);
+            }
+            Err(why) => assert!(why.starts_with(&format!("DIR/rabbitmq.conf:1: {key}: ")), "{why}"),
+        }
+    }
+    let silent = ["auth_backends.1 = rabbit_auth_backend_internal"];
+    for line in silent {
+        assert_eq!(notes(line), Vec::<String>::new());
+    }
+    assert_eq!(World::conf(EXAMPLE).load().unwrap().notes, Vec::<String>::new());
+}
+
 #[test]
 fn random_texts_are_read_or_refused() {
     let mut state = 88_172_645_463_325_252_u64;
