@@ -142,6 +142,7 @@ impl Broker {
 
     /// A broker without anything, not even a virtual host.
     pub(crate) fn empty(seed: [u8; 32]) -> Broker {
+        let mut random = Random { seed, count: 0 };
         Broker {
             settings: Settings::default(),
             vhosts: BTreeMap::new(),
@@ -155,7 +156,8 @@ impl Broker {
             replies: Replies::default(),
             delayed: Delayed::default(),
             histories: Histories::default(),
-            dice: Dice::new(seed),
+            // Not the seed itself: what the dice show must not lead to names that nobody may guess.
+            dice: Dice::new(random.next()),
             exclusive: Map::default(),
             epoch: 1,
             counts: BrokerStats::default(),
@@ -163,7 +165,7 @@ impl Broker {
             tracing: false,
             events: Vec::new(),
             parameters: BTreeMap::new(),
-            random: Random { seed, count: 0 },
+            random,
         }
     }
 

@@ -7,49 +7,41 @@ mod peer_rabbitmq;
 mod script;
 mod table;
 
-use std::net::SocketAddr;
-
-use crate::broker::{Broker, shared};
-use crate::client::login::Login;
-use table::Table;
+use crate::site::{BrokerKind, Site};
+use table::{FILES, Table};
 
 /// Runs all rows; those that heard something else are shown side by side.
 #[track_caller]
-fn check(table: Table, address: SocketAddr, login: &Login) {
-    let rows = table.rows();
-    let mut wrong = String::new();
-    for row in &rows {
-        let heard = script::hears(address, login, &row.does);
+fn check(file: &str) {
+    let site = Site::of(BrokerKind::Leveret);
+    let (table, mut wrong) = (Table::read(file), String::new());
+    table.run(&site, |row, login| {
+        let heard = script::hears(site.amqp(), login, &row.does);
         if heard != row.hears {
-            wrong.push_str(&format!("{}\n  heard  {heard}\n  table  {}\n", row.does, row.hears));
+            let (does, told) = (&row.does, &row.hears);
+            wrong.push_str(&format!("{does}\n  heard  {heard}\n  table  {told}\n"));
         }
-    }
-    assert!(wrong.is_empty(), "{} rows:\n{wrong}", rows.len());
+    });
+    assert!(wrong.is_empty(), "of {} rows:\n{wrong}", table.rows.len());
 }
 
 #[test]
 fn there_are_many_rows() {
-    let count: usize = Table::ALL.iter().map(|table| table.rows().len()).sum();
-    assert!(count >= 80, "{count}");
+    let count: usize = FILES.iter().map(|file| Table::read(file).rows.len()).sum();
+    assert!(count >= 300, "{count}");
 }
 
 #[test]
 fn anyone_is_refused_in_these_words() {
-    check(Table::Anyone, shared().amqp(), &Login::default());
+    check("anyone.txt");
 }
 
 #[test]
 fn who_may_do_little_is_refused_in_these_words() {
-    let [configure, write, read] = table::PERMISSIONS;
-    let broker = Broker::with(&[
-        "--default-user=limited",
-        "--default-pass=limited",
-        "--default-permissions-configure",
-        configure,
-        "--default-permissions-write",
-        write,
-        "--default-permissions-read",
-        read,
-    ]);
-    check(Table::Limited, broker.amqp(), &Login::user("limited", "limited"));
+    check("limited.txt");
+}
+
+#[test]
+fn who_is_confined_is_refused_in_these_words() {
+    check("confined.txt");
 }

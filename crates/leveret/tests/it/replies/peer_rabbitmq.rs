@@ -1,17 +1,16 @@
 //! The same tables against RabbitMQ 3.10.8.
 
 use super::script;
-use super::table::{PERMISSIONS, Table};
-use crate::client::login::Login;
-use crate::peers::{rabbitmq, rabbitmqctl};
+use super::table::Table;
+use crate::site::{BrokerKind, Site};
 
 /// Shows side by side where RabbitMQ says something else than the table. What the table says of RabbitMQ has to be so.
 #[track_caller]
-fn compare(table: Table, login: &Login) {
-    let mut wrong = String::new();
-    let rows = table.rows();
-    for row in &rows {
-        let heard = script::hears(rabbitmq(), login, &row.does);
+fn compare(file: &str) {
+    let site = Site::of(BrokerKind::RabbitMq);
+    let (table, mut wrong) = (Table::read(file), String::new());
+    table.run(&site, |row, login| {
+        let heard = script::hears(site.amqp(), login, &row.does);
         let told = row.rabbitmq.as_ref().map_or(&row.hears, |(told, _)| told);
         let (ours, does) = (&row.hears, &row.does);
         match &row.rabbitmq {
@@ -24,20 +23,21 @@ fn compare(table: Table, login: &Login) {
             _ if heard == *told => {}
             _ => wrong.push_str(&format!("{does}\n  leveret   {ours}\n  rabbitmq  {heard}\n")),
         }
-    }
-    assert!(wrong.is_empty(), "of {} rows:\n{wrong}", rows.len());
+    });
+    assert!(wrong.is_empty(), "of {} rows:\n{wrong}", table.rows.len());
 }
 
 #[test]
 fn rabbitmq_refuses_anyone_in_these_words() {
-    compare(Table::Anyone, &Login::default());
+    compare("anyone.txt");
 }
 
 #[test]
 fn rabbitmq_refuses_who_may_do_little_in_these_words() {
-    let [configure, write, read] = PERMISSIONS;
-    rabbitmqctl(&["add_user", "limited", "limited"]);
-    rabbitmqctl(&["set_permissions", "limited", configure, write, read]);
-    compare(Table::Limited, &Login::user("limited", "limited"));
-    rabbitmqctl(&["delete_user", "limited"]);
+    compare("limited.txt");
+}
+
+#[test]
+fn rabbitmq_refuses_who_is_confined_in_these_words() {
+    compare("confined.txt");
 }

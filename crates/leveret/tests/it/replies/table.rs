@@ -1,6 +1,10 @@
 //! The tables: rows of lines, parted by empty lines; a line that begins with `#` says what the next ones are about.
 //!
 //! ```text
+//! ctl add_user few few                             what an administrator does first, in words of `rabbitmqctl`
+//! as few /                                         who the client is, and in which virtual host; else guest in /
+//! undo delete_user few                             what an administrator does last
+//!
 //! queue q; queue q exclusive                       what a client does, see `script.rs`
 //!   channel 405 50.10 RESOURCE_LOCKED - cannot …   what it hears
 //!   rabbitmq channel 406 …                         what RabbitMQ 3.10.8 says instead
@@ -9,18 +13,20 @@
 
 use std::path::Path;
 
-/// A table of rows.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Table {
-    /// Of a user who may do everything.
-    Anyone,
-    /// Of a user with [`PERMISSIONS`].
-    Limited,
-}
+use crate::client::login::Login;
+use crate::site::Site;
 
-/// What the user of [`Table::Limited`] may configure, write and read.
-pub(super) const PERMISSIONS: [&str; 3] =
-    ["^mine", "^(mine|w-|amq\\.default)", "^(mine|r-|amq\\.direct)"];
+/// The files; the first one needs nothing special.
+pub(super) const FILES: [&str; 3] = ["anyone.txt", "limited.txt", "confined.txt"];
+
+/// One file.
+#[derive(Default)]
+pub(super) struct Table {
+    before: Vec<String>,
+    after: Vec<String>,
+    login: Option<(String, String)>,
+    pub(super) rows: Vec<Row>,
+}
 
 /// One refusal.
 pub(super) struct Row {
@@ -31,19 +37,38 @@ pub(super) struct Row {
 }
 
 impl Table {
-    pub(super) const ALL: [Table; 2] = [Table::Anyone, Table::Limited];
-
-    /// All rows.
-    pub(super) fn rows(self) -> Vec<Row> {
-        let file = match self {
-            Table::Anyone => "anyone.txt",
-            Table::Limited => "limited.txt",
-        };
+    /// Reads a file.
+    pub(super) fn read(file: &str) -> Table {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/replies").join(file);
         let text = std::fs::read_to_string(&path).unwrap();
-        let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        let mut table = Table::default();
+        let mut lines = Vec::new();
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            match line.split_once(' ') {
+                Some(("ctl", words)) => table.before.push(words.to_owned()),
+                Some(("undo", words)) => table.after.push(words.to_owned()),
+                Some(("as", who)) => {
+                    table.login = who.split_once(' ').map(|(u, v)| (u.to_owned(), v.to_owned()));
+                }
+                _ => lines.push(line),
+            }
+        }
         let rows = lines.split(|line| line.trim().is_empty());
-        rows.filter(|lines| !lines.is_empty()).map(Row::parse).collect()
+        table.rows = rows.filter(|lines| !lines.is_empty()).map(Row::parse).collect();
+        table
+    }
+
+    /// Lets `each` run every row as the table's user, between what the administrator does first and last.
+    #[track_caller]
+    pub(super) fn run(&self, site: &Site, mut each: impl FnMut(&Row, &Login)) {
+        let ctl = |line: &String| site.ctl(&line.split(' ').collect::<Vec<_>>());
+        self.before.iter().for_each(|line| drop(ctl(line)));
+        let login = match &self.login {
+            Some((user, vhost)) => Login { vhost: vhost.clone().leak(), ..Login::user(user, user) },
+            None => Login::default(),
+        };
+        self.rows.iter().for_each(|row| each(row, &login));
+        self.after.iter().for_each(|line| drop(ctl(line)));
     }
 }
 
