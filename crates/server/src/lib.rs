@@ -162,7 +162,7 @@ fn live(
     broker.settings.max_message_size = config.max_message_size.0;
     broker.settings.default_queue_type = config.default_queue_type.0;
     broker.settings.relaxed_redeclare = config.relaxed_checks_on_redeclaration;
-    broker.settings.node = control::node::node_name();
+    broker.settings.node = control::node::node_name().to_owned();
     broker.settings.interceptors = broker::interceptor::Interceptors {
         timestamp: config.set_header_timestamp.existing(),
         routing_node: config.set_header_routing_node.existing(),

@@ -3,7 +3,9 @@
 mod absent;
 mod definitions;
 mod eval;
+mod facts;
 mod health;
+mod listeners;
 mod listings;
 mod node;
 mod operations;
@@ -28,6 +30,8 @@ const TABLES: &[&[Command]] = &[
     operations::TABLE,
     eval::TABLE,
     health::TABLE,
+    listeners::TABLE,
+    facts::TABLE,
     quorum::TABLE,
     plugins::TABLE,
     absent::TABLE,

@@ -1,6 +1,7 @@
 //! The node itself: what it is, how it is doing, what is set while it runs.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use control::reply::{Refusal, Why};
 use control::request::{Amount, Request, Resource};
@@ -16,21 +17,25 @@ use crate::shard::Shard;
 /// The global parameter that keeps the name of the cluster, once it was changed.
 const CLUSTER_NAME: &str = "cluster_name";
 
-/// What tools know a node by; there is one on a machine, and it is called as RabbitMQ would be.
-pub(crate) fn node_name() -> String {
-    let system = rustix::system::uname();
-    let host = system.nodename().to_string_lossy();
-    format!("rabbit@{}", host.split('.').next().unwrap_or_default())
+/// What tools know a node by; there is one on a machine, and it is called as RabbitMQ would be. It
+/// keeps the name that the machine had when it was asked first.
+pub(crate) fn node_name() -> &'static str {
+    static NAME: OnceLock<String> = OnceLock::new();
+    NAME.get_or_init(|| {
+        let system = rustix::system::uname();
+        let host = system.nodename().to_string_lossy();
+        format!("rabbit@{}", host.split('.').next().unwrap_or_default())
+    })
 }
 
 /// What listings name a connection by, in the form of RabbitMQ's process ids.
 pub(crate) fn connection_pid(id: u64) -> String {
-    broker::event::pid(&node_name(), id, 0)
+    broker::event::pid(node_name(), id, 0)
 }
 
 /// The same for a channel of a connection.
 pub(crate) fn channel_pid(connection: u64, channel: u16) -> String {
-    broker::event::pid(&node_name(), connection, channel)
+    broker::event::pid(node_name(), connection, channel)
 }
 
 pub(super) fn apply(shard: &mut Shard, request: Request) -> Outcome {

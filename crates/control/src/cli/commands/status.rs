@@ -6,7 +6,9 @@ use super::super::command::{ANY, COMMAND, Command, Kind, Tools};
 use super::super::failure::{Failure, USAGE};
 use super::super::session::Session;
 use super::super::{commands, help};
-use super::health::{alarms, gigabytes, listener, listeners, text};
+use super::facts::gigabytes;
+use super::health::{alarms, text};
+use super::listeners::{listener, listeners};
 use crate::request::Request;
 
 const LOOK: Command = Command {
