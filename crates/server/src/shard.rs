@@ -375,10 +375,11 @@ impl Shard {
                 connection.last_read = now;
             }
         }
-        self.check_timeouts();
+        if self.check_timeouts() {
+            self.feed_starved();
+            self.wake_committer();
+        }
         self.check_alarms();
-        self.feed_starved();
-        self.wake_committer();
     }
 
     pub(crate) fn check_alarms(&mut self) {

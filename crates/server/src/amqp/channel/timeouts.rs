@@ -86,11 +86,11 @@ struct Late {
 }
 
 impl Shard {
-    /// Looks for deliveries that are too old. Called now and then.
-    pub(crate) fn check_timeouts(&mut self) {
+    /// Looks for deliveries that are too old; answers whether there were any. Called now and then.
+    pub(crate) fn check_timeouts(&mut self) -> bool {
         let node = self.settings.consumer_timeout_ms;
         if node == 0 && !self.consumer_timeouts && !self.broker.has_consumer_timeouts() {
-            return;
+            return false;
         }
         let mut late = Vec::new();
         let (broker, now) = (&self.broker, self.now);
@@ -114,9 +114,8 @@ impl Shard {
                 }
             }
         }
-        for (at, late) in late {
-            self.end_late(at, &late);
-        }
+        late.iter().for_each(|(at, late)| self.end_late(*at, late));
+        !late.is_empty()
     }
 
     fn end_late(&mut self, at: At, late: &Late) {
