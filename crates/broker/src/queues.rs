@@ -9,6 +9,10 @@ use std::collections::BinaryHeap;
 use crate::queue::Queue;
 use crate::{Millis, QueueId};
 
+/// Queues of one tick. A policy for a hundred thousand queues with waiting messages makes them all due at once, and each
+/// reads its head.
+const DUE_MAX: usize = 1024;
+
 /// Slots of queues.
 #[derive(Default)]
 pub(crate) struct Queues {
@@ -107,11 +111,12 @@ impl Queues {
         self.due.peek().map(|Reverse((time, _))| *time)
     }
 
-    /// Takes the queues whose time has come. The caller ticks them and notes them again.
+    /// Takes queues whose time has come, at most [`DUE_MAX`]: the others stay due. The caller ticks them and notes them
+    /// again.
     pub(crate) fn take_due(&mut self, now: Millis) -> Vec<QueueId> {
         let mut ids = Vec::new();
         while let Some(Reverse((time, id))) = self.due.peek().copied() {
-            if time > now {
+            if time > now || ids.len() == DUE_MAX {
                 break;
             }
             self.due.pop();

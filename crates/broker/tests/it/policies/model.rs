@@ -10,8 +10,10 @@ use crate::rig::Rig;
 
 const QUEUES: [&str; 6] = ["a", "ab", "b", "ba", "c", "abc"];
 
-/// Expressions with what they mean.
-const PATTERNS: [(&str, fn(&str) -> bool); 5] = [
+/// What an expression means.
+type Meaning = fn(&str) -> bool;
+
+const PATTERNS: [(&str, Meaning); 5] = [
     (".*", |_| true),
     ("^a", |name| name.starts_with('a')),
     ("b", |name| name.contains('b')),
