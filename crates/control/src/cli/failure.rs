@@ -9,6 +9,7 @@ pub(super) const DATA: u8 = 65;
 pub(super) const NO_USER: u8 = 67;
 pub(super) const UNAVAILABLE: u8 = 69;
 pub(super) const SOFTWARE: u8 = 70;
+pub(super) const TEMPORARY: u8 = 75;
 
 /// See the module.
 #[derive(Debug)]

@@ -45,7 +45,8 @@ impl<'a> Session<'a> {
             quiet: silent || options.has("quiet"),
             headers: !silent && !options.has("no-table-headers"),
             timeout_s: match options.get("timeout") {
-                Some(text) => text.parse().ok(),
+                // `infinity`, and what is as good, is no limit.
+                Some(text) => text.parse().ok().filter(|seconds| (0.001..1e9).contains(seconds)),
                 None => Some(TIMEOUT_S),
             },
             node: options.get("node").map_or_else(node_name, str::to_owned),
@@ -56,8 +57,7 @@ impl<'a> Session<'a> {
         if self.client.is_none() {
             let socket = (self.locate)(self.data_dir.as_deref())
                 .map_err(|why| Failure::plain(78, format!("Error: {why}")))?;
-            let timeout =
-                self.timeout_s.filter(|seconds| *seconds > 0.0).map(Duration::from_secs_f64);
+            let timeout = self.timeout_s.map(Duration::from_secs_f64);
             self.client = Some(Client::connect(&socket, timeout)?);
         }
         Ok(self.client.as_mut().expect("it was just connected"))

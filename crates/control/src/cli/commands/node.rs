@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::super::arguments::Given;
 use super::super::command::{COMMAND, Command, Flag, Kind, Tools};
-use super::super::failure::{DATA, Failure, UNAVAILABLE, USAGE};
+use super::super::failure::{DATA, Failure, TEMPORARY, UNAVAILABLE, USAGE};
 use super::super::session::Session;
 use crate::request::{Amount, Request};
 
@@ -17,8 +17,10 @@ const SETTINGS: Command = Command { section: "Configuration and Environment", ..
 
 /// How often a command that waits looks again.
 const AGAIN: Duration = Duration::from_millis(50);
-/// How long `await_startup` waits unless it is told otherwise: 300 s, as RabbitMQ's.
+/// How long `await_startup` and `shutdown` wait unless they are told otherwise: 300 s, as RabbitMQ's.
 const STARTUP_S: f64 = 300.0;
+/// No wait is longer.
+const YEAR_S: f64 = 31_536_000.0;
 
 const JOIN_FLAGS: &[Flag] =
     &[("disc", Kind::Switch), ("ram", Kind::Switch), ("offline", Kind::Switch)];
@@ -121,7 +123,9 @@ pub(super) const TABLE: &[Command] = &[
         },
         run: |_, given| match given.word(0).parse::<u32>() {
             Ok(0 | 1) => Ok(()),
-            Ok(_) => Err(Failure::new(75, "this node is alone: it has no cluster to wait for")),
+            Ok(_) => {
+                Err(Failure::new(TEMPORARY, "this node is alone: it has no cluster to wait for"))
+            }
             Err(_) => Err(given.invalid("the count of nodes is not a number")),
         },
         ..CLUSTER
@@ -242,15 +246,29 @@ fn shutdown(session: &mut Session, given: &Given) -> Result<(), Failure> {
     let pid = stopped["pid"].to_string();
     let node = session.node.clone();
     session.show(&format!("Waiting for pid {pid} to exit ...\n"));
+    let limit_s = given.options.get("timeout").and_then(|text| text.parse().ok());
+    let end = end_after(limit_s.unwrap_or(STARTUP_S));
     while is_alive(&pid) {
+        if Instant::now() >= end {
+            return Err(Failure::new(TEMPORARY, format!("process {pid} has not ended yet")));
+        }
         thread::sleep(AGAIN);
     }
     session.show(&format!("RabbitMQ node {node} running at PID {pid} successfully shut down\n"));
     Ok(())
 }
 
+/// Whether there is such a process, and not only its entry, which its parent has not taken yet.
 fn is_alive(pid: &str) -> bool {
-    std::path::Path::new("/proc").join(pid).exists()
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"));
+    status.is_ok_and(|status| !status.contains("\nState:\tZ"))
+}
+
+fn end_after(limit_s: f64) -> Instant {
+    let now = Instant::now();
+    // Longer than anybody waits, and no number that a clock cannot hold.
+    let limit = Duration::try_from_secs_f64(limit_s.clamp(0.0, YEAR_S)).unwrap_or_default();
+    now.checked_add(limit).unwrap_or(now)
 }
 
 /// Asks until the node answers what is wanted, or the time is over.
@@ -259,7 +277,7 @@ fn wait_until(
     limit_s: f64,
     is_wanted: impl Fn(&Value) -> bool,
 ) -> Result<(), Failure> {
-    let end = Instant::now() + Duration::try_from_secs_f64(limit_s).unwrap_or_default();
+    let end = end_after(limit_s);
     loop {
         let found = session.ask(&Request::Ping);
         if found.as_ref().is_ok_and(&is_wanted) {
@@ -278,7 +296,7 @@ fn wait_until(
 
 fn wait_for_process(session: &mut Session, given: &Given) -> Result<(), Failure> {
     let limit_s = given.options.get("timeout").and_then(|text| text.parse().ok()).unwrap_or(10.0);
-    let end = Instant::now() + Duration::try_from_secs_f64(limit_s).unwrap_or_default();
+    let end = end_after(limit_s);
     let pid = match (given.options.get("pid"), given.words.first()) {
         (Some(pid), _) => pid.to_owned(),
         (None, Some(file)) => loop {

@@ -40,7 +40,9 @@ pub(super) const TABLE: &[Command] = &[
                 }
                 _ => refusal.into(),
             })?;
-            session.say(GRANT);
+            if !session.is_quiet() {
+                session.say(GRANT);
+            }
             Ok(())
         },
         ..USERS
