@@ -69,8 +69,6 @@ fn memory_alarm_blocks_publishers_until_it_is_over() {
     q.publish("", "blocked", "waits as well");
     // Whoever does not publish now is not blocked: acks, deliveries, declares, new connections.
     consumer.ack(first[0].tag);
-    consumer.expect_bodies(&["told", "untold"]);
-    consumer.ack_through(0);
     for _ in 0..3 {
         assert_eq!(consumer.counts("blocked"), (0, 1));
     }
@@ -81,9 +79,10 @@ fn memory_alarm_blocks_publishers_until_it_is_over() {
     publisher.expect(ConnectionUnblocked {});
     p.expect_confirms(2);
     q.expect_confirms(2);
-    let mut bodies = [(); 2].map(|()| consumer.delivery().text());
+    // Not even the publish went through by which a connection showed that it publishes.
+    let mut bodies = [(); 4].map(|()| consumer.delivery().text());
     bodies.sort();
-    assert_eq!(bodies, ["waits", "waits as well"]);
+    assert_eq!(bodies, ["told", "untold", "waits", "waits as well"]);
     alarm_is(&broker, MEMORY, false);
     assert_eq!(broker.http("/healthz").0, 200);
     p.publish("", "blocked", "after");
@@ -100,8 +99,7 @@ fn tiny_watermark_blocks_from_the_first_message() {
     channel.publish("", "tiny", "m");
     client.expect(ConnectionBlocked { reason: "low on memory" });
     let consumer = Client::connect(&broker).channel();
-    consumer.consume(&consume("tiny").no_ack());
-    consumer.expect_bodies(&["m"]);
+    assert_eq!(consumer.counts("tiny"), (0, 0));
 }
 
 #[test]

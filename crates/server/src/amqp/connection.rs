@@ -66,18 +66,14 @@ impl Shard {
     fn end_of_input(&mut self, conn: usize) {
         self.write_confirms(conn);
         self.feed_starved();
-        let alarm = self.alarms.is_on();
         let backlog = self.store.backlog_bytes() > BACKLOG_BYTES_MAX;
         let connection = &mut self.connections.table[conn];
         let published = std::mem::take(&mut connection.published);
-        if published && connection.park.is_none() && connection.phase == Phase::Running {
-            if alarm {
-                self.block(conn);
-            } else if backlog {
-                connection.park = Some(Park::Backlog);
-                self.connections.backlogged += 1;
-                self.connections.await_commit(conn);
-            }
+        let runs = connection.park.is_none() && connection.phase == Phase::Running;
+        if published && runs && backlog {
+            connection.park = Some(Park::Backlog);
+            self.connections.backlogged += 1;
+            self.connections.await_commit(conn);
         }
         self.wake_committer();
     }
@@ -96,6 +92,10 @@ impl Shard {
             match frame::parse(&bytes[at..], frame_max) {
                 Ok(None) => return at,
                 Ok(Some((frame, used))) => {
+                    if self.alarms.is_on() && self.is_to_block(conn, &frame) {
+                        self.block(conn);
+                        return at;
+                    }
                     at += used;
                     if let Some(used) = self.publish_in_one(conn, &frame, &bytes[at..]) {
                         at += used;
@@ -122,10 +122,16 @@ impl Shard {
         }
     }
 
+    /// Whether a connection may go no further while an alarm is on: it publishes. What it publishes
+    /// waits unread, as in RabbitMQ.
+    fn is_to_block(&self, conn: usize, frame: &Frame<'_>) -> bool {
+        is_publish(frame) && self.connections.table[conn].phase == Phase::Running
+    }
+
     /// The way of nearly every message: method, header and body are complete in one read, and
     /// nothing is copied before the message is stored. None when that is not so.
     fn publish_in_one(&mut self, conn: usize, frame: &Frame<'_>, rest: &[u8]) -> Option<usize> {
-        if frame.kind != FrameKind::Method || !frame.payload.starts_with(&[0, 60, 0, 40]) {
+        if !is_publish(frame) {
             return None;
         }
         let connection = &self.connections.table[conn];
@@ -396,4 +402,9 @@ impl Shard {
         self.send(at, &Method::ChannelOpenOk(ChannelOpenOk {}));
         Ok(Flow::Continue)
     }
+}
+
+/// Whether the frame is the method `basic.publish`.
+fn is_publish(frame: &Frame<'_>) -> bool {
+    frame.kind == FrameKind::Method && frame.payload.starts_with(&[0, 60, 0, 40])
 }
