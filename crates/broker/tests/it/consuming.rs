@@ -45,9 +45,11 @@ fn an_unused_queue_expires() {
          at 1000099
          queue q passive                => q 0 0
          queue q x-expires=100          => q 0 0
-         at 1000150
+         at 1000198
          queue q passive                => q 0 0
-         at 1000199
+         at 1000297
+         queues                         => q
+         at 1000298
          queue q passive                => NOT_FOUND - no queue 'q' in vhost '/'
          bindings                       => ",
     );
