@@ -1,7 +1,7 @@
 //! The `x-consistent-hash` exchange: each message goes to one destination, which a hash of its key chooses.
 //!
-//! The binding key is the weight, a whole number above zero: a destination of weight 2 gets twice as much as one of weight
-//! 1. What is hashed is the routing key, or what the exchange's arguments name: a header (`hash-header` of RabbitMQ's
+//! The binding key is the weight, a whole number above zero: a destination of weight 20 gets twice as much as one of
+//! weight 10. What is hashed is the routing key, or what the exchange's arguments name: a header (`hash-header` of RabbitMQ's
 //! plugin, `x-hash-on` of LavinMQ) or a property (`hash-property`).
 //!
 //! The choice is a weighted rendezvous: every destination draws a number from the key and its own name, and the best draw

@@ -44,6 +44,6 @@ impl Dice {
     /// A number from 0 to `count - 1`, all equally likely; 0 when there is none.
     pub fn below(&mut self, count: usize) -> usize {
         self.0 = self.0.wrapping_add(1);
-        (u128::from(mix(self.0)) * count as u128 >> 64) as usize
+        ((u128::from(mix(self.0)) * count as u128) >> 64) as usize
     }
 }

@@ -260,19 +260,7 @@ fn run(rig: &mut Rig, who: &Session, command: Command) {
             }
         }
         Command::Publish { exchange, key, headers, odd } => {
-            let properties = PropertiesBuf {
-                headers: Some(headers),
-                message_id: Some(odd.clone()),
-                ..PropertiesBuf::default()
-            };
-            let publish = Publish {
-                exchange: exchange.as_bytes(),
-                routing_key: key.as_bytes(),
-                mandatory: false,
-                properties: Properties(&properties.encode()),
-                body: &odd,
-            };
-            let _ = broker.publish(cx, who, &mut RouteCache::new(1), &publish);
+            publish(rig, who, (exchange, key), headers, &odd);
         }
         Command::Delete { name, queue: true } => {
             let _ = broker.queue_delete(cx, who, name, false, false);
@@ -282,6 +270,29 @@ fn run(rig: &mut Rig, who: &Session, command: Command) {
         }
         Command::Later { .. } | Command::Restart => {}
     }
+}
+
+fn publish(
+    rig: &mut Rig,
+    who: &Session,
+    (exchange, key): (&str, &str),
+    headers: Table,
+    odd: &[u8],
+) {
+    let properties = PropertiesBuf {
+        headers: Some(headers),
+        message_id: Some(odd.to_vec()),
+        ..PropertiesBuf::default()
+    };
+    let publish = Publish {
+        exchange: exchange.as_bytes(),
+        routing_key: key.as_bytes(),
+        mandatory: false,
+        properties: Properties(&properties.encode()),
+        body: odd,
+    };
+    let (broker, mut cx) = rig.parts();
+    let _ = broker.publish(&mut cx, who, &mut RouteCache::new(1), &publish);
 }
 
 proptest! {
