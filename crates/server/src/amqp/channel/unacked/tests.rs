@@ -46,3 +46,20 @@ fn behaves_like_a_map_by_tag() {
         assert_eq!(list.len(), model.len(), "step {step}");
     }
 }
+
+#[test]
+fn deliveries_of_one_consumer_are_taken_and_the_others_stay() {
+    let mut list = UnackedList::default();
+    for tag in 1..=6 {
+        list.push(tag, Unacked { consumer: (tag % 2) as u32, ..unacked(tag) });
+    }
+    list.take(3);
+    assert_eq!(list.oldest(), Some(1));
+    assert_eq!(list.below(5).map(|(tag, _)| tag).collect::<Vec<_>>(), [1, 2, 4]);
+    let mut taken = Vec::new();
+    list.take_of(1, |tag, _| taken.push(tag));
+    assert_eq!(taken, [1, 5]);
+    assert_eq!((list.oldest(), list.len()), (Some(2), 3));
+    list.take_of(0, |_, _| {});
+    assert_eq!((list.oldest(), list.len()), (None, 0));
+}
