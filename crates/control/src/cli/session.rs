@@ -26,6 +26,8 @@ pub(super) struct Session<'a> {
     pub(super) format: Option<Format>,
     /// No words around the result.
     quiet: bool,
+    /// Nor about it.
+    silent: bool,
     headers: bool,
     /// Seconds; none is no limit.
     pub(super) timeout_s: Option<f64>,
@@ -43,6 +45,7 @@ impl<'a> Session<'a> {
             client: None,
             format: options.get("formatter").and_then(Format::parse),
             quiet: silent || options.has("quiet"),
+            silent,
             headers: !silent && !options.has("no-table-headers"),
             timeout_s: match options.get("timeout") {
                 // `infinity`, and what is as good, is no limit.
@@ -174,6 +177,11 @@ impl<'a> Session<'a> {
     /// Whether nothing is to be said beside results.
     pub(super) fn is_quiet(&self) -> bool {
         self.quiet
+    }
+
+    /// Whether not even results are to be said in words.
+    pub(super) fn is_silent(&self) -> bool {
+        self.silent
     }
 
     /// The next question connects again.

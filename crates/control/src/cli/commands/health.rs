@@ -123,7 +123,7 @@ pub(super) const TABLE: &[Command] = &[
             if !raised.is_empty() {
                 return Err(Failure::new(UNAVAILABLE, raised.join("\n")));
             }
-            if !session.is_quiet() {
+            if !session.is_silent() {
                 session.say(&format!("Node {} reported no local alarms", session.node));
             }
             Ok(())
@@ -142,7 +142,7 @@ pub(super) const TABLE: &[Command] = &[
             if !raised.is_empty() {
                 return Err(Failure::plain(UNAVAILABLE, raised.join("\n")));
             }
-            if !session.is_quiet() {
+            if !session.is_silent() {
                 let node = session.node.clone();
                 session.say(&format!("Node {node} reported no alarms, local or clusterwide"));
             }
@@ -158,7 +158,7 @@ pub(super) const TABLE: &[Command] = &[
         },
         run: |session, _| {
             session.ask(&Request::Status)?;
-            if !session.is_quiet() {
+            if !session.is_silent() {
                 session.say(&format!("Node {} reported all vhosts as running", session.node));
             }
             Ok(())

@@ -164,7 +164,7 @@ fn check_listener(session: &mut Session, wanted: &str, key: &str) -> Result<(), 
     if is_there {
         if json {
             session.value(&json!({ key: wanted, "result": "ok" }), "");
-        } else if !session.is_quiet() {
+        } else if !session.is_silent() {
             session.say(&format!("A listener for {key} {wanted} is running on node {node}."));
         }
         return Ok(());
@@ -218,7 +218,7 @@ fn check_connectivity(session: &mut Session, given: &Given) -> Result<(), Failur
     }
     let ports: Vec<String> = found.iter().map(|one| text(&one["port"])).collect();
     if failed.is_empty() {
-        if !session.is_quiet() {
+        if !session.is_silent() {
             let ports = ports.join(", ");
             session.say(&format!("Successfully connected to ports {ports} on node {node}."));
         }
@@ -262,7 +262,7 @@ fn check_certificates(session: &mut Session, given: &Given) -> Result<(), Failur
             format!("Certificates that expire within {within} {named}:\n{}", expiring.join("\n"));
         return Err(Failure::new(UNAVAILABLE, text));
     }
-    if !session.is_quiet() {
+    if !session.is_silent() {
         session.say(&format!("No certificates are expiring within {within} {named}."));
     }
     Ok(())
