@@ -16,7 +16,7 @@ mod tests;
 
 use std::path::PathBuf;
 
-pub use boot::BootError;
+pub(crate) use boot::BootError;
 pub(crate) use boot::read as read_at_boot;
 pub(crate) use export::export;
 pub(crate) use import::import;

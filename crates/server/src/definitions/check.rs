@@ -8,7 +8,7 @@ use broker::queue::args::{QueueArgs, QueueKind};
 use broker::user::Pattern;
 use serde_json::{Map, Value as Json};
 
-use super::document::{self, Document, Secret, User};
+use super::document::{self, Document, Queue, Secret, User};
 use super::fields::{object, whole};
 use super::import::{hashing, operator_policy, spec};
 use super::{DefinitionsError, OPERATOR_POLICY, VHOST_LIMITS};
@@ -73,17 +73,7 @@ pub(super) fn check(document: &Document, broker: &Broker) -> Result<(), Definiti
     }
     for queue in &document.queues {
         vhost_is_there(&queue.place, &queue.vhost)?;
-        if queue.is_stream() {
-            continue;
-        }
-        if let Some(kind) = queue.kind.as_deref()
-            && QueueKind::parse(kind).is_none()
-        {
-            return refused(&queue.place, "type", format!("unknown queue type '{kind}'"));
-        }
-        if let Err(error) = QueueArgs::parse(&queue.arguments) {
-            return refused(&queue.place, "arguments", error.text(&queue.name, &queue.vhost));
-        }
+        check_queue(queue)?;
     }
     for binding in &document.bindings {
         vhost_is_there(&binding.place, &binding.vhost)?;
@@ -103,6 +93,21 @@ fn check_user(user: &User, version: &str) -> Result<(), DefinitionsError> {
                 refused(&user.place, "hashing_algorithm", reason)
             }
         },
+    }
+}
+
+fn check_queue(queue: &Queue) -> Result<(), DefinitionsError> {
+    if queue.is_stream() {
+        return Ok(());
+    }
+    if let Some(kind) = queue.kind.as_deref()
+        && QueueKind::parse(kind).is_none()
+    {
+        return refused(&queue.place, "type", format!("unknown queue type '{kind}'"));
+    }
+    match QueueArgs::parse(&queue.arguments) {
+        Ok(_) => Ok(()),
+        Err(error) => refused(&queue.place, "arguments", error.text(&queue.name, &queue.vhost)),
     }
 }
 

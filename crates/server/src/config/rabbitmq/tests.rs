@@ -81,8 +81,8 @@ fn printed(loaded: &Loaded<ServeConfig>, setting: &str) -> String {
 /// The settings whose values a file changes, as `name = value`; listening on every address goes without saying.
 fn changes(text: &str) -> Vec<String> {
     let loaded = World::conf(text).load().unwrap_or_else(|error| panic!("{text}: {error}"));
-    let mut base = ServeConfig::default();
-    base.amqp_listen = World::conf("").load().unwrap().config.amqp_listen;
+    let amqp_listen = World::conf("").load().unwrap().config.amqp_listen;
+    let base = ServeConfig { amqp_listen, ..ServeConfig::default() };
     let names = SETTINGS.differences(&base, &loaded.config);
     names.iter().map(|name| format!("{name} = {}", printed(&loaded, name))).collect()
 }
