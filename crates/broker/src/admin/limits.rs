@@ -89,8 +89,11 @@ impl Broker {
         user.password_hash = password_hash.into();
         user.hashing = hashing;
         let pos = Record::user(user).log(store);
-        let event =
-            if password_hash.is_empty() { "user.password.cleared" } else { "user.password.changed" };
+        let event = if password_hash.is_empty() {
+            "user.password.cleared"
+        } else {
+            "user.password.changed"
+        };
         self.emit(|_| Event::named(event, name));
         Ok(pos)
     }
