@@ -176,7 +176,6 @@ fn words(command: &str) -> Vec<String> {
 fn send(channel: &Channel, words: &[String]) {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let word = |at: usize| words.get(at).copied().unwrap_or_default();
-    let number = |at: usize| word(at).parse::<u64>().unwrap_or_default();
     let has = |flag: &str| words.contains(&flag);
     let arguments = table(&words);
     let encoded_arguments = encoded(&arguments);
@@ -238,8 +237,19 @@ fn send(channel: &Channel, words: &[String]) {
             if_unused: has("if-unused"),
             no_wait: false,
         }),
+        _ => send_other(channel, &words, arguments),
+    }
+}
+
+/// What is not about exchanges, queues and bindings.
+fn send_other(channel: &Channel, words: &[&str], arguments: Table) {
+    let word = |at: usize| words.get(at).copied().unwrap_or_default();
+    let number = |at: usize| word(at).parse::<u64>().unwrap_or_default();
+    let has = |flag: &str| words.contains(&flag);
+    let name: Box<str> = sized(word(1)).into();
+    match words[0] {
         "purge" => channel.send(QueuePurge { queue: &name, no_wait: false }),
-        "publish" => publish(channel, &name, &words),
+        "publish" => publish(channel, &name, words),
         "get" => channel.send(BasicGet { queue: &name, no_ack: has("no-ack") }),
         "consume" => channel.send_consume(&Consume {
             queue: name.into(),
