@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use crate::background::Job;
-use crate::files::{Home, Index};
+use crate::files::Index;
 use crate::lane::Log;
 use crate::record::{BLOCK, u32_at};
 use crate::segment;
@@ -22,16 +22,29 @@ pub(crate) struct WarmJob {
     wanted: Vec<Wanted>,
 }
 
-/// One message of a segment.
+/// One message that is only on disk.
 struct Wanted {
-    /// Id of the segment.
+    /// Id of its file.
     id: u64,
-    index: Arc<dyn File>,
     data: Arc<dyn File>,
-    /// Its entry is among these of the index.
+    spot: Spot,
+}
+
+/// Where its record is; of one file all are known, or none is.
+enum Spot {
+    /// Offset and bytes.
+    Known(u32, u32),
+    /// The index tells.
+    Indexed(Indexed),
+}
+
+/// An entry of an index that is on disk.
+struct Indexed {
+    index: Arc<dyn File>,
+    /// It is among these.
     low: u32,
     high: u32,
-    /// Its number in the run.
+    /// The message's number in the run.
     rel: u32,
 }
 
@@ -45,33 +58,42 @@ impl Store {
         let mut wanted: Vec<Wanted> =
             seqs.iter().filter_map(|&seq| self.wanted(lane, seq)).collect();
         if !wanted.is_empty() {
-            wanted.sort_unstable_by_key(|w| (w.id, w.low, w.rel));
+            wanted.sort_unstable_by_key(|w| (w.id, w.spot.order()));
             self.workers.background(Job::Warm(WarmJob { wanted }));
         }
     }
 
-    /// Where the background thread finds a message; none when it is not in a segment.
+    /// Where the background thread finds a message; none when it is in memory, or gone.
     fn wanted(&mut self, lane: LaneId, seq: Seq) -> Option<Wanted> {
         let found = self.lanes.get(lane)?;
         let part = &found.parts[Log::P as usize];
-        let run = &part.runs[part.run_position(seq)?];
-        if !run.contains(seq) {
-            return None;
+        if let Some(position) = part.position(seq) {
+            let entry = part.tail[position];
+            let meta = self.chunks.slab.get(entry.chunk as usize).filter(|_| entry.is_live())?;
+            let file = meta.file;
+            return match meta.buf {
+                Some(_) => None,
+                None => self.wanted_in(file, Spot::Known(entry.off, entry.len)),
+            };
         }
+        let run = part.runs.get(part.run_position(seq)?).filter(|run| run.contains(seq))?;
         let (file, rel) = (run.file, run.rel(seq));
         let (low, high) = match run.is_dense() {
             true => (run.index_at + rel, run.index_at + rel),
             false => (run.index_at, run.index_at + run.count - 1),
         };
         let f = &mut self.files[file as usize];
-        if f.home != Home::Seg || !matches!(f.index, Index::Disk) {
+        if !matches!(f.index, Index::Disk) {
             return None;
         }
-        let id = f.id;
         // Whoever reads the message learns why a file cannot be opened.
         let index = f.index_handle(&*self.vfs, &self.layout).ok()?;
+        self.wanted_in(file, Spot::Indexed(Indexed { index, low, high, rel }))
+    }
+
+    fn wanted_in(&mut self, file: u32, spot: Spot) -> Option<Wanted> {
         let data = self.handle(file).ok()?;
-        Some(Wanted { id, index, data, low, high, rel })
+        Some(Wanted { id: self.files[file as usize].id, data, spot })
     }
 }
 
@@ -80,7 +102,7 @@ impl WarmJob {
     pub(crate) fn run(&self) {
         let mut scratch = vec![0; READ_MAX];
         for wanted in &self.wanted {
-            if let Some((off, len)) = wanted.place() {
+            if let Some((off, len)) = wanted.spot.place() {
                 let len = (len as usize).min(READ_MAX);
                 // Only the page cache is to have it.
                 let _ = wanted.data.read_at(&mut scratch[..len], u64::from(off));
@@ -89,8 +111,25 @@ impl WarmJob {
     }
 }
 
-impl Wanted {
+impl Spot {
+    /// Sorts by the place in the file.
+    fn order(&self) -> (u32, u32) {
+        match self {
+            Spot::Known(off, _) => (*off, 0),
+            Spot::Indexed(indexed) => (indexed.low, indexed.rel),
+        }
+    }
+
     /// Offset and bytes of the record, if the index is as it should be.
+    fn place(&self) -> Option<(u32, u32)> {
+        match self {
+            Spot::Known(off, len) => Some((*off, *len)),
+            Spot::Indexed(indexed) => indexed.place(),
+        }
+    }
+}
+
+impl Indexed {
     fn place(&self) -> Option<(u32, u32)> {
         let (mut low, mut high) = (self.low, self.high);
         while low < high {
