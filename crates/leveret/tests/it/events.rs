@@ -137,7 +137,7 @@ fn what_administrators_do_is_told() {
     let watch = watching(&broker);
     broker.ctl(&["add_user", "u", "p"]);
     let by = ("user_who_performed_action", "rmq-cli".into());
-    expect(&watch, "user.created", "user_who_performed_action name", &[by.clone()]);
+    expect(&watch, "user.created", "user_who_performed_action name", std::slice::from_ref(&by));
     broker.ctl(&["set_vhost_limits", "-p", "/", r#"{"max-queues": 9}"#]);
     let limit = ("max-queues", Value::I64(9));
     expect(&watch, "vhost.limits.set", "max-queues user_who_performed_action name", &[by, limit]);

@@ -86,8 +86,7 @@ fn a_user_takes_so_many_connections_and_channels(kind: BrokerKind) {
     eventually("its channels are gone", || {
         let third = user.open(site.amqp());
         third.unopened(1).send(amqp::method::ChannelOpen {});
-        let opened = third.next_frame().is_some_and(|frame| frame.channel == 1);
-        opened
+        third.next_frame().is_some_and(|frame| frame.channel == 1)
     });
     without_user(&site, "modest", "modest");
 }
