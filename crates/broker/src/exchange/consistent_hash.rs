@@ -9,8 +9,7 @@
 //! all others, and the same bindings give the same choice whatever the order in which they were made, after a restart too.
 //! LavinMQ's `x-algorithm` (`ring`, `jump`) chooses between ways that do less; it is accepted and has no effect.
 //!
-//! A message without the header or property has the empty key. Of several bindings to one destination the oldest counts, as
-//! on RabbitMQ since 3.12.
+//! A message without the header or property has the empty key. Of several bindings to one destination the oldest counts.
 
 use std::collections::BTreeMap;
 
