@@ -428,16 +428,15 @@ impl Shard {
     pub(crate) fn drain(&mut self) {
         self.draining = true;
         self.read_clock();
-        let open: Vec<usize> = self.connections.table.iter().map(|(conn, _)| conn).collect();
-        for conn in open {
-            let text = "broker forced connection closure with reason 'shutdown'";
-            if self.connections.table[conn].phase == Phase::Running {
-                let error = AmqpError::new(ReplyCode::ConnectionForced, text);
-                self.close_connection(conn, &error);
-            } else {
-                self.connections.table[conn].phase = Phase::Dead;
-                self.connections.table[conn].wake();
-            }
+        let table = &mut self.connections.table;
+        let (running, others): (Vec<_>, Vec<_>) =
+            table.iter_mut().partition(|(_, connection)| connection.phase == Phase::Running);
+        let running: Vec<usize> = running.into_iter().map(|(conn, _)| conn).collect();
+        for (_, connection) in others {
+            connection.phase = Phase::Dead;
+            connection.wake();
         }
+        let text = "broker forced connection closure with reason 'shutdown'";
+        self.close_connections(&running, &AmqpError::new(ReplyCode::ConnectionForced, text));
     }
 }

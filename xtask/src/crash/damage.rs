@@ -81,6 +81,10 @@ fn files(dir: &Path) -> Result<Vec<(PathBuf, u64)>> {
                 folders.push(path);
                 continue;
             }
+            // A killed broker leaves the socket that `leveret ctl` speaks to.
+            if !entry.file_type()?.is_file() {
+                continue;
+            }
             let bytes = std::fs::read(entry.path())?;
             let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1);
             // The lock holds a process id, not data.

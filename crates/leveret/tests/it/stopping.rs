@@ -76,6 +76,31 @@ fn unacked_messages_are_redelivered_after_a_stop() {
 }
 
 #[test]
+fn what_one_client_held_goes_to_no_other_that_is_told_as_well() {
+    let mut broker = Broker::start();
+    let clients = [(); 2].map(|()| Client::connect(&broker));
+    let channels = clients.each_ref().map(Client::channel);
+    channels[0].declare(&queue("shared"));
+    for c in &channels {
+        c.consume(&consume("shared"));
+    }
+    for body in ["a", "b"] {
+        channels[0].send_message(&message("", "shared", body));
+    }
+    // Each holds one: consumers take turns.
+    channels[0].expect_bodies(&["a"]);
+    channels[1].expect_bodies(&["b"]);
+    broker.ask_to_stop();
+    for client in &clients {
+        let next = client.next_frame().expect("a close");
+        let method = next.method();
+        assert!(matches!(method, amqp::method::Method::ConnectionClose(_)), "{method:?}");
+        client.send(amqp::method::ConnectionCloseOk {});
+    }
+    assert!(broker.ended().success());
+}
+
+#[test]
 fn nobody_is_accepted_while_it_stops() {
     let mut broker = Broker::start();
     let address = broker.amqp();

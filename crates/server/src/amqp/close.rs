@@ -47,12 +47,37 @@ impl Shard {
 
     /// Sends `connection.close`; what the peer still sends is ignored until it answers.
     pub(crate) fn close_connection(&mut self, conn: usize, error: &AmqpError) {
+        self.close_connections(&[conn], error);
+    }
+
+    /// Closes several at once: what one of them gives back goes to none of the others.
+    pub(crate) fn close_connections(&mut self, conns: &[usize], error: &AmqpError) {
+        let begun: Vec<usize> =
+            conns.iter().copied().filter(|conn| self.begin_closing(*conn, error)).collect();
+        let text = error.reply_text();
+        for conn in begun {
+            self.teardown_channels(conn);
+            let close = Method::ConnectionClose(ConnectionClose {
+                reply_code: error.code.code(),
+                reply_text: &text,
+                class_id: error.class_id,
+                method_id: error.method_id,
+            });
+            self.connections.send(conn, 0, &close);
+        }
+    }
+
+    /// From here on nothing is read but the answer, and nothing is delivered; whether it was open.
+    fn begin_closing(&mut self, conn: usize, error: &AmqpError) -> bool {
         let connection = &mut self.connections.table[conn];
         if matches!(connection.phase, Phase::Closing | Phase::Lingering | Phase::Dead) {
-            return;
+            return false;
         }
-        let text = error.reply_text();
-        tracing::warn!(connection = &*connection.name, "connection closed: {text}");
+        tracing::warn!(
+            connection = &*connection.name,
+            "connection closed: {}",
+            error.reply_text()
+        );
         // Who has not opened the connection yet gets no more time than the handshake has.
         let limit_ms = match connection.phase {
             Phase::Running => CLOSE_OK_MS,
@@ -61,14 +86,7 @@ impl Shard {
         connection.phase = Phase::Closing;
         connection.park = None;
         connection.deadline = Some(self.now + limit_ms);
-        self.teardown_channels(conn);
-        let close = Method::ConnectionClose(ConnectionClose {
-            reply_code: error.code.code(),
-            reply_text: &text,
-            class_id: error.class_id,
-            method_id: error.method_id,
-        });
-        self.connections.send(conn, 0, &close);
+        true
     }
 
     /// While our close waits for its answer, only the close methods count.
