@@ -127,9 +127,29 @@ impl Context {
         };
         Some(match result {
             Ok(done) => done,
-            Err(e) if vfs::is_full(&e) => Done::Full(job),
+            Err(e) if vfs::is_full(&e) => {
+                self.give_back(&job);
+                Done::Full(job)
+            }
             Err(error) => Done::Fatal { what: what(&job), error },
         })
+    }
+
+    /// Removes what a job wrote before it found the disk full: the job that would make room may need
+    /// it. A name that cannot be removed is written over by the next try, or removed by the next start.
+    fn give_back(&self, job: &Job) {
+        let files = |home, id| vec![self.layout.data(home, id), self.layout.index(home, id)];
+        let partial = match job {
+            Job::Merge(merge) => files(merge.home, merge.to),
+            Job::Seal(Seal { spill: Some(to), .. }) => files(Home::Seg, *to),
+            Job::Seal(Seal { home, id, .. }) => vec![self.layout.index(*home, *id)],
+            Job::Checkpoint { .. } => vec![self.layout.new_checkpoint()],
+            Job::Ballast { .. } => vec![self.layout.ballast()],
+            _ => Vec::new(),
+        };
+        for path in partial {
+            let _ = self.vfs.remove(&path);
+        }
     }
 
     /// The file, and how much of it was written before.
@@ -189,8 +209,7 @@ impl Context {
     }
 
     fn install(&self, bytes: &[u8], adopt: &[(u64, u64)]) -> io::Result<()> {
-        let path = self.layout.checkpoint();
-        let new = path.with_extension("tmp");
+        let (path, new) = (self.layout.checkpoint(), self.layout.new_checkpoint());
         let file = self.vfs.open(&new, Open::Create)?;
         vfs::write_all_at(&*file, &[bytes], 0)?;
         file.sync()?;
@@ -238,12 +257,8 @@ impl Context {
 
     fn ballast(&self, bytes: u64) -> io::Result<()> {
         let file = self.vfs.open(&self.layout.ballast(), Open::Create)?;
-        if let Err(e) = file.allocate(bytes).and_then(|()| file.sync()) {
-            // The failure is what counts.
-            let _ = self.vfs.remove(&self.layout.ballast());
-            return Err(e);
-        }
-        Ok(())
+        file.allocate(bytes)?;
+        file.sync()
     }
 }
 

@@ -66,6 +66,11 @@ impl Layout {
         self.dir.join("checkpoint")
     }
 
+    /// The checkpoint until it is complete.
+    pub(crate) fn new_checkpoint(&self) -> PathBuf {
+        self.dir.join("checkpoint.tmp")
+    }
+
     pub(crate) fn ballast(&self) -> PathBuf {
         self.dir.join("ballast")
     }

@@ -95,6 +95,19 @@ impl Store {
         Some(Source { slot, id: f.id, file, runs })
     }
 
+    /// There is no room for it: a later look chooses anew, as much may be settled until then.
+    pub(crate) fn give_merge_up(&mut self, merge: &Merge) {
+        self.merge.running = false;
+        self.merge.look = true;
+        for source in &merge.sources {
+            let file = &mut self.files[source.slot as usize];
+            file.merging = false;
+            if file.live == 0 {
+                self.file_died(source.slot);
+            }
+        }
+    }
+
     /// Points the runs at the new segment; the old ones are dead.
     pub(crate) fn merged(&mut self, merged: Merged) {
         self.merge.running = false;

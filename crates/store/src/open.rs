@@ -300,7 +300,10 @@ impl Store {
         }
         match self.vfs.open(&self.layout.ballast(), Open::Read).and_then(|f| f.size()) {
             Ok(bytes) => self.ballast_held = bytes,
-            Err(_) => self.restore_ballast(),
+            Err(_) => {
+                self.restore_ballast();
+                self.full = !self.ballast_asked;
+            }
         }
         Ok(())
     }

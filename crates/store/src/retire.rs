@@ -257,7 +257,10 @@ impl Store {
             Done::Ballasted { bytes } => self.ballasted(bytes),
             Done::Full(job) => {
                 self.disk_is_full();
-                self.retired.stalled.push(job);
+                match job {
+                    Job::Merge(merge) => self.give_merge_up(&merge),
+                    job => self.retired.stalled.push(job),
+                }
             }
             Done::Fatal { what, error } => self.fail(format!("{what} failed: {error}")),
         }

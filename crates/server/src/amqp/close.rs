@@ -73,11 +73,7 @@ impl Shard {
         if matches!(connection.phase, Phase::Closing | Phase::Lingering | Phase::Dead) {
             return false;
         }
-        tracing::warn!(
-            connection = &*connection.name,
-            "connection closed: {}",
-            error.reply_text()
-        );
+        tracing::warn!(connection = &*connection.name, "connection closed: {}", error.reply_text());
         // Who has not opened the connection yet gets no more time than the handshake has.
         let limit_ms = match connection.phase {
             Phase::Running => CLOSE_OK_MS,

@@ -189,6 +189,36 @@ fn full_disk_keeps_everything_and_recovers() {
 }
 
 #[test]
+fn what_is_settled_on_a_full_disk_makes_room() {
+    for_seeds(34..60, |seed| {
+        let vfs = Faulty::new(seed);
+        vfs.set_total(1 << 20);
+        let mut world = World::on(vfs, seed);
+        let lane = world.create(true);
+        world.turn();
+        while !world.store().health().full {
+            world.append(&[lane], true, 1500);
+            world.turn();
+        }
+        world.restart(true);
+        assert!(world.store().health().full, "a start on a full disk says so");
+        // Half of every segment at first: to merge them needs room that is not there.
+        let waiting: Vec<u64> = world.lanes[&lane].waiting.keys().copied().collect();
+        for offset in 0..2 {
+            for seq in waiting.iter().skip(offset).step_by(2) {
+                world.settle(lane, *seq);
+            }
+            (0..4).for_each(|_| world.turn());
+        }
+        (0..6).for_each(|_| world.turn());
+        assert!(!world.store().health().full, "nothing waits, and there is no room");
+        world.append(&[lane], true, 1500);
+        world.turn();
+        world.restart(true);
+    });
+}
+
+#[test]
 fn flipped_bit_is_reported_and_never_delivered() {
     for_seeds(40..46, |seed| {
         let mut world = story(seed, None);
@@ -284,6 +314,42 @@ fn mostly_settled_segments_are_merged() {
             world.restart(true);
         }
         world.close_and_open();
+    });
+}
+
+/// Half a segment was left on a full disk, and took the room of the checkpoint that would have made
+/// more.
+#[test]
+fn merge_without_room_leaves_nothing_behind_and_is_done_later() {
+    for_seeds(54..58, |seed| {
+        for pages in (0..16).step_by(3) {
+            let mut world = World::new(seed);
+            let lane = world.create(true);
+            for _ in 0..400 {
+                world.append(&[lane], true, 700);
+                world.turn();
+            }
+            (0..4).for_each(|_| world.turn());
+            let before = world.store().health();
+            let waiting: Vec<u64> = world.lanes[&lane].waiting.keys().copied().collect();
+            for seq in waiting.into_iter().filter(|seq| seq % 10 != 3) {
+                world.settle(lane, seq);
+            }
+            let used: u64 = world.vfs.files().iter().map(|(_, size)| size.div_ceil(4096)).sum();
+            world.vfs.set_total((used + pages) * 4096);
+            (0..6).for_each(|_| world.turn());
+            let files = world.vfs.files();
+            let segments =
+                files.iter().filter(|(path, _)| path.extension() == Some("dat".as_ref()));
+            let (there, known) = (segments.count(), world.store().health().segments);
+            assert!(there <= known, "{known} segments of {files:?}");
+            world.vfs.set_total(1 << 40);
+            (0..12).for_each(|_| world.turn());
+            let after = world.store().health();
+            assert!(!after.full && after.segments * 3 <= before.segments, "{before:?} {after:?}");
+            world.check();
+            world.restart(true);
+        }
     });
 }
 
