@@ -15,15 +15,16 @@ use serde_json::Value;
 
 use self::scenario::{Figure, SCENARIOS, Scenario};
 use crate::broker::{self, Broker, Kind, Wanted};
+use crate::rounds::choose;
 use crate::{namespace, peers, process};
 
 /// The load generator's binary, below the folder it is built in.
 const GENERATOR: &str = "release/loadgen";
 
 /// `cargo xtask bench`.
-pub(crate) fn run(args: &[String]) -> Result<()> {
-    let options = Options::parse(args)?;
-    let source = options.loadgen.clone().context("--loadgen DIR is missing")?;
+pub(crate) fn run(options: &Options) -> Result<()> {
+    options.scenarios()?;
+    let source = &options.loadgen;
     if options.oracle {
         peers::install()?;
     }
@@ -39,47 +40,41 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     let leveret = broker::build_release()?;
     namespace::run_here(
         "bench",
-        &args.iter().map(String::as_str).collect::<Vec<_>>(),
+        &options.to_args().iter().map(String::as_str).collect::<Vec<_>>(),
         &[(broker::PATH_VARIABLE, leveret.as_os_str()), ("XTASK_LOADGEN", built.as_os_str())],
     )
 }
 
-#[derive(Debug)]
-struct Options {
-    loadgen: Option<PathBuf>,
+/// What `cargo xtask bench` is told.
+#[derive(Debug, clap::Parser)]
+pub(crate) struct Options {
+    /// The load generator's sources.
+    #[arg(long, value_name = "DIR")]
+    loadgen: PathBuf,
+    /// Measures RabbitMQ in the same run.
+    #[arg(long)]
     oracle: bool,
+    /// How often each scenario is measured.
+    #[arg(long, value_name = "N", default_value_t = 5)]
     rounds: usize,
+    /// Scenarios; all without it.
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     only: Vec<String>,
 }
 
 impl Options {
-    fn parse(args: &[String]) -> Result<Self> {
-        let mut options = Self { loadgen: None, oracle: false, rounds: 5, only: Vec::new() };
-        let mut args = args.iter();
-        while let Some(flag) = args.next() {
-            if flag == "--oracle" {
-                options.oracle = true;
-                continue;
-            }
-            let value = args.next().with_context(|| format!("{flag} needs a value"))?;
-            match flag.as_str() {
-                "--loadgen" => options.loadgen = Some(value.into()),
-                "--rounds" => options.rounds = value.parse().context("--rounds")?,
-                "--only" => options.only = value.split(',').map(str::to_owned).collect(),
-                other => bail!("unknown argument {other}"),
-            }
-        }
-        let unknown = options.only.iter().find(|n| !SCENARIOS.iter().any(|s| s.name == **n));
-        if let Some(name) = unknown {
-            let all: Vec<&str> = SCENARIOS.iter().map(|s| s.name).collect();
-            bail!("no scenario {name}; there are {}", all.join(", "));
-        }
-        Ok(options)
+    fn scenarios(&self) -> Result<Vec<&'static Scenario>> {
+        choose(&self.only, SCENARIOS, |scenario| scenario.name)
     }
 
-    fn scenarios(&self) -> impl Iterator<Item = &'static Scenario> {
-        let chosen = |s: &&Scenario| self.only.is_empty() || self.only.iter().any(|n| n == s.name);
-        SCENARIOS.iter().filter(chosen)
+    /// For the part that runs in the namespace.
+    fn to_args(&self) -> Vec<String> {
+        let loadgen = self.loadgen.display().to_string();
+        let mut args =
+            vec!["--loadgen".into(), loadgen, "--rounds".into(), self.rounds.to_string()];
+        args.extend(self.oracle.then(|| "--oracle".into()));
+        args.extend(self.only.iter().map(|name| format!("--only={name}")));
+        args
     }
 
     fn kinds(&self) -> &'static [Kind] {
@@ -92,7 +87,8 @@ type Numbers = BTreeMap<(usize, usize, &'static str), Vec<f64>>;
 
 /// The part that runs in the namespace.
 pub(crate) fn inside(args: &[String]) -> Result<()> {
-    let options = Options::parse(args)?;
+    let options = namespace::parse::<Options>(args)?;
+    let scenarios = options.scenarios()?;
     let dir = process::peers_dir().join("bench");
     let mut numbers = Numbers::new();
     for round in 0..options.rounds {
@@ -101,7 +97,7 @@ pub(crate) fn inside(args: &[String]) -> Result<()> {
         for kind in options.kinds() {
             running.push(Bench::start(*kind, &dir)?);
         }
-        for (number, scenario) in options.scenarios().enumerate() {
+        for (number, scenario) in scenarios.iter().enumerate() {
             for bench in &mut running {
                 let name = bench.kind.name();
                 let from = Instant::now();
@@ -123,7 +119,7 @@ pub(crate) fn inside(args: &[String]) -> Result<()> {
             }
         }
     }
-    print!("{}", table(&options, &numbers));
+    print!("{}", table(&options, &scenarios, &numbers));
     Ok(())
 }
 
@@ -187,7 +183,7 @@ fn result(mut command: Command) -> Result<Value> {
     serde_json::from_str(line).with_context(|| format!("not JSON: {line}"))
 }
 
-fn table(options: &Options, numbers: &Numbers) -> String {
+fn table(options: &Options, scenarios: &[&Scenario], numbers: &Numbers) -> String {
     let mut text = String::from("| what | unit |");
     let mut line = String::from("|---|---|");
     for kind in options.kinds() {
@@ -196,7 +192,7 @@ fn table(options: &Options, numbers: &Numbers) -> String {
         line.push_str("---:|");
     }
     text.push_str(&format!(" target |\n{line}---:|\n"));
-    for (number, scenario) in options.scenarios().enumerate() {
+    for (number, scenario) in scenarios.iter().enumerate() {
         for (place, Figure { title, unit, target, .. }) in scenario.figures.iter().enumerate() {
             text.push_str(&format!("| {title} | {unit} |"));
             for kind in options.kinds() {

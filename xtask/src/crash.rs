@@ -32,18 +32,25 @@ const STOPS: Duration = Duration::from_secs(10);
 const ROUNDS_OF_A_STORY: u32 = 10;
 
 /// `cargo xtask crash`.
-pub(crate) fn run(args: &[String]) -> Result<()> {
-    let options = Options::parse(args)?;
+pub(crate) fn run(options: &Options) -> Result<()> {
     peers::install()?;
     broker::build()?;
-    namespace::run_here("crash", &options.to_args().each_ref().map(String::as_str), &[])
+    namespace::run_here(
+        "crash",
+        &options.to_args().iter().map(String::as_str).collect::<Vec<_>>(),
+        &[],
+    )
 }
 
 /// Runs rounds for the test command: how many parts passed and failed.
 pub(crate) fn rounds(rounds: u32, seed: Option<u64>) -> Result<(usize, usize)> {
-    let options = Options { rounds, seed: seed.unwrap_or_else(fresh_seed), kind: String::new() };
+    let options = Options { rounds, seed: seed.unwrap_or_else(fresh_seed), kind: None };
     let all = usize::try_from(rounds)? + EXTRAS.len();
-    let done = namespace::run_here("crash", &options.to_args().each_ref().map(String::as_str), &[]);
+    let done = namespace::run_here(
+        "crash",
+        &options.to_args().iter().map(String::as_str).collect::<Vec<_>>(),
+        &[],
+    );
     match done {
         Ok(()) => Ok((all, 0)),
         Err(error) => {
@@ -53,39 +60,32 @@ pub(crate) fn rounds(rounds: u32, seed: Option<u64>) -> Result<(usize, usize)> {
     }
 }
 
-#[derive(Debug)]
-struct Options {
+/// What `cargo xtask crash` is told.
+#[derive(Debug, clap::Parser)]
+pub(crate) struct Options {
+    /// How often the broker is killed.
+    #[arg(long, value_name = "N", default_value_t = 20)]
     rounds: u32,
+    /// Repeats a run that printed it.
+    #[arg(long, value_name = "S", default_value_t = fresh_seed())]
     seed: u64,
-    /// A name of [`KINDS`] or [`EXTRAS`], or empty for all.
-    kind: String,
+    /// One kind of fault only.
+    #[arg(long, value_parser = kinds())]
+    kind: Option<String>,
+}
+
+fn kinds() -> clap::builder::PossibleValuesParser {
+    let kinds = KINDS.iter().map(|kind| kind.name);
+    kinds.chain(EXTRAS.iter().map(|extra| extra.name)).collect::<Vec<_>>().into()
 }
 
 impl Options {
-    fn parse(args: &[String]) -> Result<Self> {
-        let mut options = Self { rounds: 20, seed: fresh_seed(), kind: String::new() };
-        let mut args = args.iter();
-        while let Some(flag) = args.next() {
-            let value = args.next().with_context(|| format!("{flag} needs a value"))?;
-            match flag.as_str() {
-                "--rounds" => options.rounds = value.parse().context("--rounds")?,
-                "--seed" => options.seed = value.parse().context("--seed")?,
-                "--kind" => options.kind.clone_from(value),
-                other => bail!("unknown argument {other}"),
-            }
-        }
-        let kinds: Vec<&str> =
-            KINDS.iter().map(|k| k.name).chain(EXTRAS.iter().map(|e| e.name)).collect();
-        if !options.kind.is_empty() && !kinds.contains(&options.kind.as_str()) {
-            bail!("no kind {}; there are {}", options.kind, kinds.join(", "));
-        }
-        Ok(options)
-    }
-
-    fn to_args(&self) -> [String; 6] {
+    /// For the part that runs in the namespace.
+    fn to_args(&self) -> Vec<String> {
         let Self { rounds, seed, kind } = self;
-        ["--rounds", &rounds.to_string(), "--seed", &seed.to_string(), "--kind", kind]
-            .map(str::to_owned)
+        let mut args = vec![format!("--rounds={rounds}"), format!("--seed={seed}")];
+        args.extend(kind.as_ref().map(|kind| format!("--kind={kind}")));
+        args
     }
 }
 
@@ -109,13 +109,12 @@ const EXTRAS: &[Extra] = &[
 
 /// The part that runs in the namespace.
 pub(crate) fn inside(args: &[String]) -> Result<()> {
-    let args: Vec<String> = args.to_vec();
-    let mut pairs = args.chunks_exact(2).filter(|pair| !pair[1].is_empty()).flatten().cloned();
-    let options = Options::parse(&pairs.by_ref().collect::<Vec<_>>())?;
+    let options = namespace::parse::<Options>(args)?;
     let dir = process::peers_dir().join("crash");
     let seed = options.seed;
     println!("crash: seed {seed}, data in {}", dir.display());
-    let extra = EXTRAS.iter().any(|extra| extra.name == options.kind);
+    let is_kind = |name: &str| options.kind.as_deref() == Some(name);
+    let extra = EXTRAS.iter().any(|extra| is_kind(extra.name));
     let mut story = None;
     for round in 0..if extra { 0 } else { options.rounds } {
         if round % ROUNDS_OF_A_STORY == 0 {
@@ -123,7 +122,7 @@ pub(crate) fn inside(args: &[String]) -> Result<()> {
             story = Some(Chapter::begin(data)?);
         }
         let Some(chapter) = &mut story else { bail!("no story") };
-        let fault = match KINDS.iter().find(|kind| kind.name == options.kind) {
+        let fault = match KINDS.iter().find(|kind| is_kind(kind.name)) {
             Some(kind) => (kind.make)(&mut Random(seed ^ u64::from(round) << 32)),
             None => Fault::of_round(seed, round),
         };
@@ -138,7 +137,7 @@ pub(crate) fn inside(args: &[String]) -> Result<()> {
         println!("round {round:>3} {fault:?}: {told}");
     }
     for Extra { name, run } in EXTRAS {
-        if options.kind.is_empty() || options.kind == *name {
+        if options.kind.is_none() || is_kind(name) {
             let told =
                 run(&dir.join(name), seed).with_context(|| format!("{name}, seed {seed}"))?;
             println!("{name}: {told}");

@@ -10,17 +10,19 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use amqp::content::PropertiesBuf;
 use amqp::value::{Table, Value};
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use client::connection::{Consume, DeclareExchange};
 use client::event::Event;
 
 use crate::bench::percentile;
 use crate::load::Broker;
 use crate::program::folder_bytes;
-use crate::{broker, process};
+use crate::rounds::{Line, Options};
 
 /// Bytes of a body.
 const BODY_BYTES: usize = 1024;
+/// Messages that `hold` holds.
+const MESSAGES: u64 = 10_000_000;
 /// Due messages a second.
 const DUE_PER_SECOND: u64 = 10_000;
 /// The queue that the exchange leads to, and another one.
@@ -28,72 +30,29 @@ const QUEUES: [&str; 2] = ["out", "other"];
 const EXCHANGE: &str = "delayed";
 const HELD: &str = "leveret_delayed_messages";
 
-struct Options {
-    messages: u64,
-    program: Option<PathBuf>,
-    dir: PathBuf,
-    only: Vec<String>,
-}
-
-/// A scenario's name, and what runs it and gives a line of the table.
-type Scenario = (&'static str, fn(&Bench) -> Result<String>);
-
-const SCENARIOS: &[Scenario] =
+const SCENARIOS: &[Line<Bench>] =
     &[("punctual", punctual), ("scattered", scattered), ("beside", beside), ("hold", hold)];
 
 /// `cargo xtask bench-delayed`.
-pub(crate) fn run(args: &[String]) -> Result<()> {
-    let options = Options::parse(args)?;
-    let leveret = match &options.program {
-        Some(program) => program.clone(),
-        None => broker::build_release()?,
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let bench = Bench {
+        leveret: options.leveret()?,
+        messages: options.messages.unwrap_or(MESSAGES),
+        dir: options.folder("bench-delayed"),
     };
-    let bench = Bench { leveret, options };
-    let chosen =
-        |name: &&str| bench.options.only.is_empty() || bench.options.only.iter().any(|n| n == name);
-    let mut table = String::from("| what | measured |\n|---|---|\n");
-    for (name, scenario) in SCENARIOS.iter().filter(|(name, _)| chosen(name)) {
-        let from = Instant::now();
-        let row = scenario(&bench).with_context(|| format!("scenario {name}"))?;
-        eprintln!("{name}: {row} ({:.0} s)", from.elapsed().as_secs_f64());
-        table.push_str(&format!("| {name} | {row} |\n"));
-    }
-    print!("{table}");
-    Ok(())
-}
-
-impl Options {
-    fn parse(args: &[String]) -> Result<Self> {
-        let dir = process::peers_dir().join("bench-delayed");
-        let mut options = Self { messages: 10_000_000, program: None, dir, only: Vec::new() };
-        let mut args = args.iter();
-        while let Some(flag) = args.next() {
-            let value = args.next().with_context(|| format!("{flag} needs a value"))?;
-            match flag.as_str() {
-                "--messages" => options.messages = value.parse().context("--messages")?,
-                "--program" => options.program = Some(value.into()),
-                "--dir" => options.dir = value.into(),
-                "--only" => options.only = value.split(',').map(str::to_owned).collect(),
-                other => bail!("unknown argument {other}"),
-            }
-        }
-        if let Some(name) = options.only.iter().find(|n| !SCENARIOS.iter().any(|s| s.0 == **n)) {
-            let all: Vec<&str> = SCENARIOS.iter().map(|s| s.0).collect();
-            bail!("no scenario {name}; there are {}", all.join(", "));
-        }
-        Ok(options)
-    }
+    options.run_each(&bench, SCENARIOS)
 }
 
 struct Bench {
     leveret: PathBuf,
-    options: Options,
+    messages: u64,
+    dir: PathBuf,
 }
 
 impl Bench {
     /// An empty folder and a broker in it, whose delayed exchange leads to the queue `out`.
     fn broker(&self) -> Result<Broker> {
-        let broker = Broker::start(&self.leveret, &self.options.dir, &QUEUES)?;
+        let broker = Broker::start(&self.leveret, &self.dir, &QUEUES)?;
         broker.with(async |connection, channel| {
             let declare = DeclareExchange {
                 exchange: EXCHANGE,
@@ -184,7 +143,7 @@ fn beside(bench: &Bench) -> Result<String> {
         Ok(percentile(&rates, 0.5))
     };
     let without = rate()?;
-    let count = bench.options.messages / 10;
+    let count = bench.messages / 10;
     let day = Due { from_ms: 7_200_000, span_ms: 86_400_000, scattered: true };
     bench.fill(&broker, count, day)?;
     Ok(format!("{without:.0} persistent messages/s, {:.0} beside {count} held ones", rate()?))
@@ -193,17 +152,17 @@ fn beside(bench: &Bench) -> Result<String> {
 /// Many messages are held; the process is killed and started again.
 fn hold(bench: &Bench) -> Result<String> {
     let broker = bench.broker()?;
-    let count = bench.options.messages;
+    let count = bench.messages;
     let begin = Instant::now();
     let day = Due { from_ms: 7_200_000, span_ms: 86_400_000, scattered: true };
     bench.fill(&broker, count, day)?;
     let rate = count as f64 / begin.elapsed().as_secs_f64();
     broker.program.wait_for(HELD, count)?;
     let (peak, resident) = (broker.program.peak_memory()?, broker.program.memory()?);
-    let disk = folder_bytes(&bench.options.dir.join("broker"))?;
+    let disk = folder_bytes(&bench.dir.join("broker"))?;
     broker.program.kill()?;
     let begin = Instant::now();
-    let broker = Broker::again(&bench.leveret, &bench.options.dir)?;
+    let broker = Broker::again(&bench.leveret, &bench.dir)?;
     let ready = begin.elapsed().as_secs_f64();
     broker.program.wait_for(HELD, count)?;
     let restarted = (broker.program.peak_memory()?, broker.program.memory()?);

@@ -14,7 +14,7 @@ use self::load::{Due, fill, lateness_ms, unix_ms};
 use crate::bench::percentile;
 use crate::load::Broker;
 use crate::program::{Program, folder_bytes};
-use crate::{broker, process};
+use crate::rounds::{Line, Options};
 
 /// Bytes of a body.
 const BODY_BYTES: usize = 2048;
@@ -26,18 +26,24 @@ const TUNED: [&str; 5] =
 /// Due messages a second of `punctual`.
 const DUE_PER_SECOND: u64 = 5_000;
 
-struct Options {
-    messages: u64,
+/// Messages of a scenario, as a rule, and of `memory`.
+const MESSAGES: u64 = 400_000;
+const MEMORY_MESSAGES: u64 = 10_000_000;
+
+/// What `cargo xtask bench-delayer` is told.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DelayerOptions {
+    #[command(flatten)]
+    options: Options,
+    /// Messages of `memory`.
+    #[arg(long, value_name = "N", default_value_t = MEMORY_MESSAGES)]
     memory_messages: u64,
+    /// The delayer's storage engine.
+    #[arg(long, default_value = "log", value_parser = ["log", "lmdb"])]
     engine: String,
-    dir: PathBuf,
-    only: Vec<String>,
 }
 
-/// A scenario's name, and what runs it and gives a line of the table.
-type Scenario = (&'static str, fn(&Bench) -> Result<String>);
-
-const SCENARIOS: &[Scenario] = &[
+const SCENARIOS: &[Line<Bench>] = &[
     ("store", store),
     ("store-uniform", store_uniform),
     ("revive", revive),
@@ -47,72 +53,41 @@ const SCENARIOS: &[Scenario] = &[
 ];
 
 /// `cargo xtask bench-delayer`.
-pub(crate) fn run(args: &[String]) -> Result<()> {
-    let options = Options::parse(args)?;
-    let bench = Bench { leveret: broker::build_release()?, options };
-    let chosen =
-        |name: &&str| bench.options.only.is_empty() || bench.options.only.iter().any(|n| n == name);
-    let mut table = String::from("| what | measured |\n|---|---|\n");
-    for (name, scenario) in SCENARIOS.iter().filter(|(name, _)| chosen(name)) {
-        let from = Instant::now();
-        let row = scenario(&bench).with_context(|| format!("scenario {name}"))?;
-        eprintln!("{name}: {row} ({:.0} s)", from.elapsed().as_secs_f64());
-        table.push_str(&format!("| {name} | {row} |\n"));
-    }
-    print!("{table}");
-    Ok(())
-}
-
-impl Options {
-    fn parse(args: &[String]) -> Result<Self> {
-        let mut options = Self {
-            messages: 400_000,
-            memory_messages: 10_000_000,
-            engine: "log".into(),
-            dir: process::peers_dir().join("bench-delayer"),
-            only: Vec::new(),
-        };
-        let mut args = args.iter();
-        while let Some(flag) = args.next() {
-            let value = args.next().with_context(|| format!("{flag} needs a value"))?;
-            match flag.as_str() {
-                "--messages" => options.messages = value.parse().context("--messages")?,
-                "--memory-messages" => {
-                    options.memory_messages = value.parse().context("--memory-messages")?;
-                }
-                "--engine" => options.engine = value.clone(),
-                "--dir" => options.dir = value.into(),
-                "--only" => options.only = value.split(',').map(str::to_owned).collect(),
-                other => bail!("unknown argument {other}"),
-            }
-        }
-        if let Some(name) = options.only.iter().find(|n| !SCENARIOS.iter().any(|s| s.0 == **n)) {
-            let all: Vec<&str> = SCENARIOS.iter().map(|s| s.0).collect();
-            bail!("no scenario {name}; there are {}", all.join(", "));
-        }
-        Ok(options)
-    }
+pub(crate) fn run(
+    DelayerOptions { options, memory_messages, engine }: &DelayerOptions,
+) -> Result<()> {
+    let bench = Bench {
+        leveret: options.leveret()?,
+        messages: options.messages.unwrap_or(MESSAGES),
+        memory_messages: *memory_messages,
+        engine: engine.clone(),
+        dir: options.folder("bench-delayer"),
+    };
+    options.run_each(&bench, SCENARIOS)
 }
 
 struct Bench {
     leveret: PathBuf,
-    options: Options,
+    messages: u64,
+    memory_messages: u64,
+    engine: String,
+    dir: PathBuf,
 }
 
 impl Bench {
     /// An empty folder and a broker in it, with the queues `in` and `out`.
     fn broker(&self) -> Result<Broker> {
-        Broker::start(&self.leveret, &self.options.dir, &["in", "out"])
+        Broker::start(&self.leveret, &self.dir, &["in", "out"])
     }
 
     fn delayer(&self, broker: &Broker, more: &[&str]) -> Result<Program> {
-        let dir = &self.options.dir;
+        let dir = &self.dir;
         let mut command = std::process::Command::new(&self.leveret);
         command.arg("delayer").args(["--queue=in", "--exchange=", "--routingkey=out"]);
         command.args(["--www-port=auto", "--www-ip=127.0.0.1", "--due-sources=x-deliver-at"]);
         command.arg(format!("--rabbitmq-address=amqp://{}", broker.program.address("amqp")?));
         command.arg(format!("--storage-address={}", dir.join("delayer").display()));
-        command.arg(format!("--storage-engine={}", self.options.engine));
+        command.arg(format!("--storage-engine={}", self.engine));
         command.args(TUNED).args(more);
         Program::start(command, &dir.join("delayer.log"))
     }
@@ -145,7 +120,7 @@ fn store_uniform(bench: &Bench) -> Result<String> {
 
 fn stored(bench: &Bench, due: Due) -> Result<String> {
     let broker = bench.broker()?;
-    let count = bench.options.messages;
+    let count = bench.messages;
     fill(&broker, count, BODY_BYTES, due)?;
     bench.timed(&broker, &["--mode=delay"], "amqpdelayer_stored_total", count)
 }
@@ -162,7 +137,7 @@ fn revive_uniform(bench: &Bench) -> Result<String> {
 
 fn revived(bench: &Bench, due: fn(u64) -> Due) -> Result<String> {
     let broker = bench.broker()?;
-    let count = bench.options.messages;
+    let count = bench.messages;
     // Far enough away that none is due before the last is stored.
     let due_ms = unix_ms() + 20_000 + count / 10;
     fill(&broker, count, BODY_BYTES, due(due_ms))?;
@@ -203,7 +178,7 @@ fn punctual(bench: &Bench) -> Result<String> {
 /// Many messages are held; the process is killed and started again.
 fn memory(bench: &Bench) -> Result<String> {
     let broker = bench.broker()?;
-    let count = bench.options.memory_messages;
+    let count = bench.memory_messages;
     let delayer = bench.delayer(&broker, &["--mode=both"])?;
     let from = Instant::now();
     fill(
@@ -222,7 +197,7 @@ fn memory(bench: &Bench) -> Result<String> {
     fill(&broker, 1, BODY_BYTES, Due::Spread { from_ms: unix_ms() + 100, span_ms: 1 })?;
     delayer.wait_for("amqpdelayer_revived_total", 1)?;
     let first = from.elapsed().as_secs_f64();
-    let disk = folder_bytes(&bench.options.dir.join("delayer"))?;
+    let disk = folder_bytes(&bench.dir.join("delayer"))?;
     let restarted = delayer.memory()?;
     delayer.terminate()?;
     let mb = |bytes: u64| bytes as f64 / 1e6;

@@ -19,9 +19,8 @@ use self::callers::{Call, call};
 use self::crowd::Crowd;
 use self::flood::flood;
 use crate::bench::percentile;
-use crate::broker;
 use crate::program::Program;
-use crate::rounds::{Figures, Options, Scenario};
+use crate::rounds::{Figures, Repeated, Scenario};
 
 /// Messages of a round, as a rule.
 const MESSAGES: u64 = 300_000;
@@ -44,20 +43,18 @@ const SCENARIOS: &[Scenario<Bench>] = &[
 ];
 
 /// `cargo xtask bench-dmq`.
-pub(crate) fn run(args: &[String]) -> Result<()> {
-    let options = Options::parse("bench-dmq", MESSAGES, args)?;
-    ensure!(options.messages >= CELLS, "--messages must be {CELLS} or more");
-    let leveret = match &options.program {
-        Some(path) => path.clone(),
-        None => broker::build_release()?,
-    };
-    let bench = Bench { leveret, options };
-    bench.options.measure(&bench, SCENARIOS)
+pub(crate) fn run(repeated: &Repeated) -> Result<()> {
+    let options = &repeated.options;
+    let messages = options.messages.unwrap_or(MESSAGES);
+    ensure!(messages >= CELLS, "--messages must be {CELLS} or more");
+    let bench = Bench { leveret: options.leveret()?, messages, dir: options.folder("bench-dmq") };
+    repeated.measure(&bench, SCENARIOS)
 }
 
 struct Bench {
     leveret: PathBuf,
-    options: Options,
+    messages: u64,
+    dir: PathBuf,
 }
 
 /// A node under measurement.
@@ -80,8 +77,8 @@ impl Node {
 
 impl Bench {
     fn empty_dir(&self) -> Result<()> {
-        let _ = std::fs::remove_dir_all(&self.options.dir);
-        Ok(std::fs::create_dir_all(&self.options.dir)?)
+        let _ = std::fs::remove_dir_all(&self.dir);
+        Ok(std::fs::create_dir_all(&self.dir)?)
     }
 
     /// Starts a node at a free port of this loopback address.
@@ -94,11 +91,11 @@ impl Bench {
             peers.join(", "),
             callers::CALLERS,
         );
-        let file = self.options.dir.join(format!("{ip}.toml"));
+        let file = self.dir.join(format!("{ip}.toml"));
         std::fs::write(&file, config)?;
         let mut command = Command::new(&self.leveret);
         command.arg("dmq").arg("--config").arg(file);
-        let program = Program::start(command, &self.options.dir.join(format!("{ip}.log")))?;
+        let program = Program::start(command, &self.dir.join(format!("{ip}.log")))?;
         Ok(Node { program, address })
     }
 
@@ -107,14 +104,14 @@ impl Bench {
         self.empty_dir()?;
         let node = self.node("127.0.61.1", "")?;
         let before = node.program.main_thread_cpu_seconds()?;
-        let answers = flood(node.address, peer, self.options.messages, body)?;
-        let million = self.options.messages as f64 / 1e6;
+        let answers = flood(node.address, peer, self.messages, body)?;
+        let million = self.messages as f64 / 1e6;
         let spent = (node.program.main_thread_cpu_seconds()? - before) / million;
-        node.program.wait_for("leveret_dmq_requests_total", self.options.messages)?;
+        node.program.wait_for("leveret_dmq_requests_total", self.messages)?;
         let peak = node.program.peak_memory()? as f64 / 1e6;
         node.program.terminate()?;
         Ok(vec![
-            ("requests/s", self.options.messages as f64 / answers.seconds),
+            ("requests/s", self.messages as f64 / answers.seconds),
             ("CPU s per million: node", spent),
             ("sent again, per million", answers.repeated as f64 / million),
             ("request to answer, ms: p50", percentile(&answers.round_trips_ms, 0.5)),
@@ -138,15 +135,15 @@ impl Bench {
         };
         let before = cpu()?;
         let (web, to) = (first.program.address("http")?, second.uri());
-        let calls = call(web, self.options.messages, move |n, caller| request(n, caller, &to))?;
-        let million = self.options.messages as f64 / 1e6;
+        let calls = call(web, self.messages, move |n, caller| request(n, caller, &to))?;
+        let million = self.messages as f64 / 1e6;
         let after = cpu()?;
         let [sip, web, answering] = [0, 1, 2].map(|n| (after[n] - before[n]) / million);
-        second.program.wait_for("leveret_dmq_requests_total", self.options.messages)?;
+        second.program.wait_for("leveret_dmq_requests_total", self.messages)?;
         second.program.terminate()?;
         first.program.terminate()?;
         Ok(vec![
-            ("messages/s", self.options.messages as f64 / calls.seconds),
+            ("messages/s", self.messages as f64 / calls.seconds),
             ("CPU s per million: sending node", sip),
             ("its web server", web),
             ("answering node", answering),

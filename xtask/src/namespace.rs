@@ -49,6 +49,12 @@ fn command(part: &str, args: &[&str]) -> Result<Command> {
     Ok(command)
 }
 
+/// What the inner process is told.
+pub(crate) fn parse<T: clap::Parser>(args: &[String]) -> Result<T> {
+    let name = [String::from(INSIDE)];
+    Ok(T::try_parse_from(name.iter().chain(args))?)
+}
+
 /// Whether this process runs as root.
 pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()

@@ -73,10 +73,7 @@ const AMQPRS_TLS_ONLY: &str =
     "[dev-dependencies.rustls]\nversion = \"0.23\"\nfeatures = [\"aws-lc-rs\"]\n";
 
 /// `cargo xtask peers`.
-pub(crate) fn run(args: &[String]) -> Result<()> {
-    if let Some(arg) = args.first() {
-        bail!("unknown argument {arg}");
-    }
+pub(crate) fn run() -> Result<()> {
     install()?;
     println!("peers are installed; suites and logs are in {}", process::peers_dir().display());
     Ok(())

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::broker::{self, Broker, Clients, Kind, Tls, Wanted};
+use crate::rounds::choose;
 use crate::{known, namespace, peers, process};
 
 /// One suite.
@@ -212,15 +213,25 @@ pub(crate) struct Verdict {
     pub wrong: Vec<String>,
 }
 
+/// What `cargo xtask suite` is told.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Suites; all without one.
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+    /// Runs the oracle beside it, instead of using its recorded answers.
+    #[arg(long)]
+    oracle: bool,
+}
+
 /// `cargo xtask suite`.
-pub(crate) fn run(args: &[String]) -> Result<()> {
-    let oracle_too = args.iter().any(|arg| arg == "--oracle");
-    let names: Vec<&str> = args.iter().map(String::as_str).filter(|a| *a != "--oracle").collect();
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let suites = choose(&options.names, SUITES, |suite| suite.name)?;
     peers::install()?;
     broker::build()?;
     let mut wrong = 0;
-    for suite in chosen(&names)? {
-        let verdict = verdict(suite, oracle_too)?;
+    for suite in suites {
+        let verdict = verdict(suite, options.oracle)?;
         wrong += verdict.wrong.len();
         print!("{}", shown(&verdict));
     }
@@ -231,14 +242,10 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
 }
 
 /// `cargo xtask oracle --record`.
-pub(crate) fn record(args: &[String]) -> Result<()> {
-    let Some((flag, names)) = args.split_first() else { bail!("--record is missing") };
-    if flag != "--record" {
-        bail!("unknown argument {flag}");
-    }
+pub(crate) fn record(names: &[String]) -> Result<()> {
+    let suites = choose(names, SUITES, |suite| suite.name)?;
     peers::install()?;
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    for suite in chosen(&names)? {
+    for suite in suites {
         let from = Instant::now();
         let results = measure(suite, Kind::Oracle)?;
         let text = format!(
@@ -251,19 +258,6 @@ pub(crate) fn record(args: &[String]) -> Result<()> {
         println!("{}: {} in {:.0} s", suite.name, counts(&results), from.elapsed().as_secs_f64());
     }
     Ok(())
-}
-
-fn chosen(names: &[&str]) -> Result<Vec<&'static Suite>> {
-    if names.is_empty() {
-        return Ok(SUITES.iter().collect());
-    }
-    let find = |name: &&str| {
-        SUITES.iter().find(|suite| suite.name == *name).with_context(|| {
-            let all: Vec<&str> = SUITES.iter().map(|suite| suite.name).collect();
-            format!("no suite {name}; there are {}", all.join(", "))
-        })
-    };
-    names.iter().map(find).collect()
 }
 
 /// Runs a suite on Leveret and holds it against the oracle.
@@ -351,7 +345,7 @@ fn measure(suite: &Suite, kind: Kind) -> Result<Results> {
 /// The part of [`measure`] that runs in the namespace.
 pub(crate) fn inside(args: &[String]) -> Result<()> {
     let [name, kind, dir] = args else { bail!("three arguments, not {args:?}") };
-    let suite = chosen(&[name.as_str()])?[0];
+    let suite = choose(std::slice::from_ref(name), SUITES, |suite| suite.name)?[0];
     let dir = Path::new(dir);
     let certificates = certificates::dir();
     let wanted = Wanted {

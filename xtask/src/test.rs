@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::rounds::choose;
 use crate::suite::{Outcome, SUITES, Suite, Verdict};
 use crate::{broker, crash, peers, process, suite, tidy, with_peers};
 
@@ -46,18 +47,19 @@ const PARTS: &[Part] = &[
     Part { name: "crash", run: crashes },
 ];
 
+/// What `cargo xtask test` is told.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Parts: fmt, tidy, clippy, unit, doc, peers, crash; all without it.
+    #[arg(long, value_name = "PART,…", value_delimiter = ',')]
+    only: Vec<String>,
+}
+
 /// `cargo xtask test`.
-pub(crate) fn run(args: &[String]) -> Result<()> {
-    let only: Vec<&str> = match args {
-        [] => PARTS.iter().map(|part| part.name).collect(),
-        [flag, names] if flag == "--only" => names.split(',').collect(),
-        other => bail!("cannot use {other:?}; there is --only PART,…"),
-    };
-    if let Some(name) = only.iter().find(|name| !PARTS.iter().any(|part| part.name == **name)) {
-        bail!("no part {name}");
-    }
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let parts = choose(&options.only, PARTS, |part| part.name)?;
     let (mut passed, mut failed, mut table) = (0, 0, String::new());
-    for part in PARTS.iter().filter(|part| only.contains(&part.name)) {
+    for part in parts {
         println!("== {}", part.name);
         let from = Instant::now();
         let _watched = watch(part.name);

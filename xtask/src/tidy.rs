@@ -44,10 +44,7 @@ struct Finding {
 }
 
 /// `cargo xtask tidy`.
-pub(crate) fn run(args: &[String]) -> Result<()> {
-    if let Some(arg) = args.first() {
-        bail!("unknown argument {arg}");
-    }
+pub(crate) fn run() -> Result<()> {
     let wrong = check()?;
     for line in &wrong {
         eprintln!("{line}");

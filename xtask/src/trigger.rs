@@ -16,10 +16,9 @@ use anyhow::{Context, Result, ensure};
 
 use self::sink::{Seen, Sink};
 use crate::bench::percentile;
-use crate::broker;
 use crate::load::Broker;
 use crate::program::Program;
-use crate::rounds::{Figures, Options, Scenario};
+use crate::rounds::{Figures, Repeated, Scenario};
 use crate::suite::certificates;
 
 /// Messages of a round, as a rule.
@@ -51,31 +50,29 @@ const SCENARIOS: &[Scenario<Bench>] = &[
 ];
 
 /// `cargo xtask bench-trigger`.
-pub(crate) fn run(args: &[String]) -> Result<()> {
-    let options = Options::parse("bench-trigger", MESSAGES, args)?;
-    let messages = options.messages;
+pub(crate) fn run(repeated: &Repeated) -> Result<()> {
+    let options = &repeated.options;
+    let messages = options.messages.unwrap_or(MESSAGES);
     ensure!(messages >= COMMAND_SHARE, "--messages must be {COMMAND_SHARE} or more");
-    let leveret = match &options.program {
-        Some(path) => path.clone(),
-        None => broker::build_release()?,
-    };
-    let bench = Bench { leveret, options };
-    bench.options.measure(&bench, SCENARIOS)
+    let bench =
+        Bench { leveret: options.leveret()?, messages, dir: options.folder("bench-trigger") };
+    repeated.measure(&bench, SCENARIOS)
 }
 
 struct Bench {
     leveret: PathBuf,
-    options: Options,
+    messages: u64,
+    dir: PathBuf,
 }
 
 impl Bench {
     fn broker<S: AsRef<str>>(&self, queues: &[S]) -> Result<Broker> {
-        Broker::start(&self.leveret, &self.options.dir, queues)
+        Broker::start(&self.leveret, &self.dir, queues)
     }
 
     /// Starts a trigger with these sections.
     fn trigger(&self, broker: &Broker, sections: &str) -> Result<Program> {
-        let dir = &self.options.dir;
+        let dir = &self.dir;
         let address = broker.program.address("amqp")?;
         let main =
             format!("listen = \"127.0.0.1:0\"\n\n[broker.main]\nhosts = [\"{address}\"]\n\n");
@@ -89,7 +86,7 @@ impl Bench {
     /// Messages that wait in a queue are run, a hundred at a time.
     fn waiting(&self, more: &str, tls: Option<&Path>) -> Result<Figures> {
         let broker = self.broker(&["in"])?;
-        let count = self.options.messages;
+        let count = self.messages;
         broker.fill("in", count, &load::body(0), load::properties)?;
         let sink = Sink::start(0, tls)?;
         let before = broker.program.cpu_seconds()?;
@@ -209,7 +206,7 @@ fn throughput_tls(bench: &Bench) -> Result<Figures> {
 
 /// Messages come as fast as the trigger has to be.
 fn live(bench: &Bench) -> Result<Figures> {
-    let count = bench.options.messages;
+    let count = bench.messages;
     let paced = bench.paced(LIVE_PER_SECOND, count, false)?;
     let all = paced.until_requests_ms(&paced.sent)?;
     Ok(vec![
@@ -276,7 +273,7 @@ fn idle(bench: &Bench) -> Result<Figures> {
 /// Each message starts a command, which does nothing.
 fn command(bench: &Bench) -> Result<Figures> {
     let broker = bench.broker(&["in"])?;
-    let count = bench.options.messages / COMMAND_SHARE;
+    let count = bench.messages / COMMAND_SHARE;
     broker.fill("in", count, &load::body(0), load::properties)?;
     let from = Instant::now();
     let trigger = bench.trigger(

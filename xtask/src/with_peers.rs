@@ -28,14 +28,9 @@ const DERIVED: [u16; 3] = [0, 10_000, 20_000];
 /// RabbitMQ's port is one of these, so that all three are below those that the system gives away.
 const PORTS: std::ops::Range<u16> = 2_000..12_000;
 
-const USAGE: &str = "say what to run: cargo xtask with-peers -- CMD…";
-
 /// `cargo xtask with-peers -- CMD…`.
-pub(crate) fn run(args: &[String]) -> Result<()> {
-    let [dashes, program, args @ ..] = args else { bail!("{USAGE}") };
-    if dashes != "--" {
-        bail!("{USAGE}");
-    }
+pub(crate) fn run(words: &[String]) -> Result<()> {
+    let [program, args @ ..] = words else { bail!("say what to run") };
     let mut command = Command::new(program);
     command.args(args);
     process::check(&mut beside(&command)?)

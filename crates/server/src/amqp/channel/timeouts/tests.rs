@@ -24,8 +24,8 @@ fn what_is_settled_needs_no_note() {
 #[test]
 fn an_idle_channel_notes_nothing() {
     let mut ages = Ages::default();
-    for now in 0..1000 {
-        ages.note(4, 1, now, 0);
+    for time in 0..1000 {
+        ages.note(4, 1, time, 0);
     }
     assert_eq!(ages.notes.len(), 1);
 }
@@ -33,14 +33,14 @@ fn an_idle_channel_notes_nothing() {
 #[test]
 fn notes_are_few_and_the_oldest_delivery_keeps_its_age() {
     let mut ages = Ages::default();
-    for now in 0..100_000_u64 {
-        ages.note(now + 2, 1, now, 0);
+    for time in 0..100_000_u64 {
+        ages.note(time + 2, 1, time, 0);
     }
     assert!(ages.notes.len() <= NOTES_MAX);
     assert_eq!(ages.notes.front(), Some(&(2, 0)));
     let mut spaced = Ages::default();
-    for now in 0..1000_u64 {
-        spaced.note(now + 2, 1, now, 100);
+    for time in 0..1000_u64 {
+        spaced.note(time + 2, 1, time, 100);
     }
     assert_eq!(spaced.notes.len(), 10);
 }
