@@ -4,7 +4,7 @@
 //! fields in their order. Everything else is derived from it.
 
 use crate::error::{AmqpError, DecodeError, Octets, ReplyCode, SHORTSTR_BYTES_MAX};
-use crate::value::RawTable;
+use crate::value::{RawTable, Short};
 use crate::wire::{Field, Reader, Writer};
 
 /// The arguments of one method.
@@ -238,18 +238,18 @@ methods! {
     60 30 BasicCancel<'a> "basic.cancel" { consumer_tag: &'a str, no_wait: bool }
     60 31 BasicCancelOk<'a> "basic.cancel-ok" { consumer_tag: &'a str }
     60 40 BasicPublish<'a> "basic.publish" [u16] {
-        exchange: &'a str, routing_key: &'a str, mandatory: bool, immediate: bool
+        exchange: &'a str, routing_key: Short<'a>, mandatory: bool, immediate: bool
     }
     60 50 BasicReturn<'a> "basic.return" {
-        reply_code: u16, reply_text: &'a str, exchange: &'a str, routing_key: &'a str
+        reply_code: u16, reply_text: &'a str, exchange: &'a str, routing_key: Short<'a>
     }
     60 60 BasicDeliver<'a> "basic.deliver" {
         consumer_tag: &'a str, delivery_tag: u64, redelivered: bool, exchange: &'a str,
-        routing_key: &'a str
+        routing_key: Short<'a>
     }
     60 70 BasicGet<'a> "basic.get" [u16] { queue: &'a str, no_ack: bool }
     60 71 BasicGetOk<'a> "basic.get-ok" {
-        delivery_tag: u64, redelivered: bool, exchange: &'a str, routing_key: &'a str,
+        delivery_tag: u64, redelivered: bool, exchange: &'a str, routing_key: Short<'a>,
         message_count: u32
     }
     60 72 BasicGetEmpty "basic.get-empty" {} [&str]

@@ -5,6 +5,8 @@
 
 pub mod raw;
 
+use std::fmt;
+
 use crate::error::DecodeError;
 use crate::wire::{Reader, put_long_bytes, put_short_bytes};
 
@@ -280,6 +282,24 @@ impl Table {
             fields.push((key, Value::decode(&mut reader, depth)?));
         }
         Ok(Table(fields))
+    }
+}
+
+/// A short string that may be any bytes, as the routing key of a message: RabbitMQ checks the strings
+/// of methods for UTF-8, but not of those that a body follows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Short<'a>(pub &'a [u8]);
+
+impl<'a> From<&'a str> for Short<'a> {
+    fn from(text: &'a str) -> Short<'a> {
+        Short(text.as_bytes())
+    }
+}
+
+/// Octets that are not UTF-8 are shown as U+FFFD.
+impl fmt::Display for Short<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(self.0))
     }
 }
 

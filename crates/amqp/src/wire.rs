@@ -2,10 +2,10 @@
 //! of its bytes, and the writer that is its inverse.
 
 use crate::error::{DecodeError, SHORTSTR_BYTES_MAX};
-use crate::value::RawTable;
+use crate::value::{RawTable, Short};
 
 /// The field types of the 0-9-1 specification, section 4.2.1: octet `u8`, short `u16`, long
-/// `u32`, long long `u64`, bit `bool`, short string `&str`, long string `&[u8]`, table `RawTable`.
+/// `u32`, long long `u64`, bit `bool`, short string `&str` or `Short`, long string `&[u8]`, table `RawTable`.
 pub(crate) trait Field<'a>: Copy + Default {
     fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError>;
     fn write(self, writer: &mut Writer<'_>);
@@ -211,6 +211,18 @@ impl<'a> Field<'a> for &'a str {
         writer.put(&[]);
         let cut = self.floor_char_boundary(SHORTSTR_BYTES_MAX);
         put_short_bytes(writer.out, &self.as_bytes()[..cut]);
+    }
+}
+
+impl<'a> Field<'a> for Short<'a> {
+    #[inline]
+    fn read(reader: &mut Reader<'a>) -> Result<Short<'a>, DecodeError> {
+        reader.short_bytes().map(Short)
+    }
+
+    fn write(self, writer: &mut Writer<'_>) {
+        writer.put(&[]);
+        put_short_bytes(writer.out, &self.0[..self.0.len().min(SHORTSTR_BYTES_MAX)]);
     }
 }
 

@@ -155,7 +155,7 @@ impl Client {
 
     /// Appends a message to what [`Client::flush`] sends.
     pub(crate) fn publish(&mut self, queue: &str, persistent: bool, body: &[u8]) {
-        let publish = BasicPublish { routing_key: queue, ..BasicPublish::default() };
+        let publish = BasicPublish { routing_key: queue.into(), ..BasicPublish::default() };
         frame::write_method(&mut self.out, CHANNEL, &publish.into());
         let properties = if persistent { Properties(&self.persistent) } else { Properties::EMPTY };
         frame::write_content(&mut self.out, CHANNEL, properties, body, self.frame_max);

@@ -42,8 +42,13 @@ fn samples() -> Vec<(Method<'static>, Vec<u8>)> {
             b"\0\x32\0\x0A\0\0\x01q\x14\0\0\0\0".to_vec(),
         ),
         (
-            BasicPublish { exchange: "x", routing_key: "k", mandatory: true, immediate: false }
-                .into(),
+            BasicPublish {
+                exchange: "x",
+                routing_key: "k".into(),
+                mandatory: true,
+                immediate: false,
+            }
+            .into(),
             b"\0\x3C\0\x28\0\0\x01x\x01k\x01".to_vec(),
         ),
         (
@@ -52,7 +57,7 @@ fn samples() -> Vec<(Method<'static>, Vec<u8>)> {
                 delivery_tag: 258,
                 redelivered: true,
                 exchange: "",
-                routing_key: "q",
+                routing_key: "q".into(),
             }
             .into(),
             b"\0\x3C\0\x3C\x01c\0\0\0\0\0\0\x01\x02\x01\0\x01q".to_vec(),
@@ -120,6 +125,7 @@ fn bad_methods_are_told_apart() {
     check(b"\0\x3C\0\x01", DecodeError::UnknownMethod(60, 1));
     check(b"\xFF\xFF\xFF\xFF", DecodeError::UnknownMethod(65535, 65535));
     check(b"\0\x0A\0\x28\x02\xC3\x28\0\0", DecodeError::Utf8);
+    check(b"\0\x32\0\x14\0\0\x01q\x01x\x02\xC3\x28\0\0\0\0\0", DecodeError::Utf8);
     check(b"\0\x32\0\x0A\0\0\x01q\0\0\0\0\x03\x01kU", DecodeError::BadTag(b'U'));
     check(b"\0\x32\0\x0A\0\0\x01q\0\0\0\0\x02\x01k", DecodeError::Truncated);
     check(b"\0\x32\0\x0A\0\0\x01q\0\xFF\xFF\xFF\xFF", DecodeError::Truncated);

@@ -29,7 +29,7 @@ async fn messages_go_out_as_they_are_in_frames_that_fit() {
             received.extend(piece);
         }
         assert_eq!(received, sent);
-        let empty = BasicPublish { routing_key: "k", ..BasicPublish::default() };
+        let empty = BasicPublish { routing_key: "k".into(), ..BasicPublish::default() };
         let payload = peer.expect("basic.publish");
         assert_eq!(Method::decode(&payload), Ok(Method::BasicPublish(empty)));
         let (_, _, header) = peer.frame().unwrap();
@@ -66,7 +66,7 @@ async fn what_cannot_be_written_is_not_written() {
     let fake = with_channel(|peer| {
         let (_, payload) = peer.expect_on("basic.publish");
         let Ok(Method::BasicPublish(publish)) = Method::decode(&payload) else { unreachable!() };
-        assert_eq!(publish.routing_key.len(), 255);
+        assert_eq!(publish.routing_key.0.len(), 255);
         let (kind, _, header) = peer.frame().unwrap();
         assert_eq!((kind, header.len() + 8), (FrameKind::Header, 8192));
         peer.expect_end();

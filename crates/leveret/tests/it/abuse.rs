@@ -51,8 +51,12 @@ fn frame_may_exceed_frame_max_by_its_own_eight_bytes() {
     let channel = client.channel();
     channel.declare(&queue("fudge").exclusive());
     let mut bytes = Vec::new();
-    let publish =
-        BasicPublish { exchange: "", routing_key: "fudge", mandatory: false, immediate: false };
+    let publish = BasicPublish {
+        exchange: "",
+        routing_key: "fudge".into(),
+        mandatory: false,
+        immediate: false,
+    };
     frame::write_method(&mut bytes, 1, &publish.into());
     write_header(&mut bytes, 1, 4096, Properties::EMPTY);
     write_body_head(&mut bytes, 1, 4096);
@@ -174,7 +178,7 @@ fn pieces(order: &str) -> Vec<u8> {
             'p' => {
                 let publish = BasicPublish {
                     exchange: "",
-                    routing_key: "nowhere",
+                    routing_key: "nowhere".into(),
                     mandatory: false,
                     immediate: false,
                 };

@@ -19,7 +19,7 @@ fn ballast(broker: &Broker) -> Client {
     client.channel();
     let mut bytes = Vec::new();
     let publish =
-        BasicPublish { exchange: "", routing_key: "", mandatory: false, immediate: false };
+        BasicPublish { exchange: "", routing_key: "".into(), mandatory: false, immediate: false };
     frame::write_method(&mut bytes, 1, &publish.into());
     write_header(&mut bytes, 1, u64::from(BALLAST_BYTES) + 1, Properties::EMPTY);
     client.send_bytes(&bytes);

@@ -15,8 +15,12 @@ use crate::client::message::message;
 
 /// Appends a publish to an exchange that does not exist.
 fn mistake(bytes: &mut Vec<u8>, channel: u16) {
-    let publish =
-        BasicPublish { exchange: "missing", routing_key: "", mandatory: false, immediate: false };
+    let publish = BasicPublish {
+        exchange: "missing",
+        routing_key: "".into(),
+        mandatory: false,
+        immediate: false,
+    };
     frame::write_method(bytes, channel, &publish.into());
     frame::write_content(bytes, channel, Properties::EMPTY, b"x", 4096);
 }
@@ -83,7 +87,7 @@ fn close_ok_in_the_middle_of_a_body_is_unexpected() {
     let mut bytes = Vec::new();
     mistake(&mut bytes, 1);
     let publish =
-        BasicPublish { exchange: "", routing_key: "", mandatory: false, immediate: false };
+        BasicPublish { exchange: "", routing_key: "".into(), mandatory: false, immediate: false };
     frame::write_method(&mut bytes, 1, &publish.into());
     write_header(&mut bytes, 1, 100, Properties::EMPTY);
     write_body_head(&mut bytes, 1, 50);

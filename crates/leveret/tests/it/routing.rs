@@ -2,9 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use amqp::frame::write_method;
-use amqp::method::{ExchangeDelete, ExchangeDeleteOk, ExchangeUnbind, ExchangeUnbindOk, QueueBind};
-use amqp::value::{RawTable, Table, Value};
+use amqp::content::Properties;
+use amqp::frame::{write_content, write_method};
+use amqp::method::{
+    BasicGet, BasicPublish, ExchangeDelete, ExchangeDeleteOk, ExchangeUnbind, ExchangeUnbindOk,
+    Method, QueueBind,
+};
+use amqp::value::{RawTable, Short, Table, Value};
 
 use crate::broker::shared;
 use crate::client::Client;
@@ -440,4 +444,33 @@ fn properties_arrive_as_they_were_sent() {
     };
     c.send_message(&sent);
     assert_eq!(c.take(&name).unwrap().properties, sent.properties);
+}
+
+#[test]
+fn a_routing_key_need_not_be_text() {
+    let client = Client::connect(shared());
+    let c = client.channel();
+    let all = temporary(&c);
+    c.bind(&all, "amq.topic", "#.\u{fffd}.#");
+    c.bind(&all, "amq.topic", "a.*");
+    let publish = |exchange, key| {
+        let publish =
+            BasicPublish { exchange, routing_key: key, mandatory: true, immediate: false };
+        c.send(publish);
+        let mut content = Vec::new();
+        write_content(&mut content, c.number, Properties::EMPTY, b"", 131_072);
+        client.send_bytes(&content);
+    };
+    let key = Short(b"a.\xff\xfe");
+    publish("amq.topic", key);
+    match c.rpc(BasicGet { queue: &all, no_ack: true }).method() {
+        Method::BasicGetOk(got) => assert_eq!(got.routing_key, key),
+        other => panic!("{other:?}"),
+    }
+    c.content();
+    publish("", key);
+    match c.answer().method() {
+        Method::BasicReturn(returned) => assert_eq!(returned.routing_key, key),
+        other => panic!("{other:?}"),
+    }
 }

@@ -169,7 +169,7 @@ impl Shard {
         let at = At { conn, channel: frame.channel };
         let publish = Publish {
             exchange: method.exchange.as_bytes(),
-            routing_key: method.routing_key.as_bytes(),
+            routing_key: method.routing_key.0,
             mandatory: method.mandatory,
             properties: content.properties,
             body,

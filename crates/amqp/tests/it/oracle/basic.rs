@@ -32,7 +32,7 @@ pub(super) fn method(method: &Method<'_>) -> AMQPMethod {
         }
         Method::BasicPublish(m) => AMQPMethod::Publish(basic::Publish {
             exchange: m.exchange.into(),
-            routing_key: m.routing_key.into(),
+            routing_key: m.routing_key.to_string().into(),
             mandatory: m.mandatory,
             immediate: m.immediate,
         }),
@@ -47,14 +47,14 @@ fn delivery(method: &Method<'_>) -> AMQPMethod {
             reply_code: m.reply_code,
             reply_text: m.reply_text.into(),
             exchange: m.exchange.into(),
-            routing_key: m.routing_key.into(),
+            routing_key: m.routing_key.to_string().into(),
         }),
         Method::BasicDeliver(m) => AMQPMethod::Deliver(basic::Deliver {
             consumer_tag: m.consumer_tag.into(),
             delivery_tag: m.delivery_tag,
             redelivered: m.redelivered,
             exchange: m.exchange.into(),
-            routing_key: m.routing_key.into(),
+            routing_key: m.routing_key.to_string().into(),
         }),
         Method::BasicGet(m) => {
             AMQPMethod::Get(basic::Get { queue: m.queue.into(), no_ack: m.no_ack })
@@ -63,7 +63,7 @@ fn delivery(method: &Method<'_>) -> AMQPMethod {
             delivery_tag: m.delivery_tag,
             redelivered: m.redelivered,
             exchange: m.exchange.into(),
-            routing_key: m.routing_key.into(),
+            routing_key: m.routing_key.to_string().into(),
             message_count: m.message_count,
         }),
         Method::BasicGetEmpty(_) => AMQPMethod::GetEmpty(basic::GetEmpty {}),

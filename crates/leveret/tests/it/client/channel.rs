@@ -103,7 +103,7 @@ impl Channel {
                     tag: m.delivery_tag,
                     redelivered: m.redelivered,
                     exchange: m.exchange.into(),
-                    key: m.routing_key.into(),
+                    key: m.routing_key.to_string(),
                     left: None,
                     properties,
                     raw,
@@ -116,7 +116,7 @@ impl Channel {
                     code: m.reply_code,
                     text: m.reply_text.into(),
                     exchange: m.exchange.into(),
-                    key: m.routing_key.into(),
+                    key: m.routing_key.to_string(),
                     properties,
                     body,
                 })

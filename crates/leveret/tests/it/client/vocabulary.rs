@@ -159,7 +159,7 @@ impl Channel {
     pub(crate) fn encode(&self, message: &Message, bytes: &mut Vec<u8>) {
         let publish = BasicPublish {
             exchange: &message.exchange,
-            routing_key: &message.key,
+            routing_key: (&*message.key).into(),
             mandatory: message.mandatory,
             immediate: message.immediate,
         };
@@ -241,7 +241,7 @@ impl Channel {
                     tag: m.delivery_tag,
                     redelivered: m.redelivered,
                     exchange: m.exchange.into(),
-                    key: m.routing_key.into(),
+                    key: m.routing_key.to_string(),
                     left: Some(m.message_count),
                     properties,
                     raw,

@@ -19,7 +19,7 @@ pub(crate) struct Assembly {
 /// A publish that outlives the bytes it came in.
 pub(crate) struct OwnedPublish {
     pub(crate) exchange: Box<str>,
-    pub(crate) routing_key: Box<str>,
+    pub(crate) routing_key: Box<[u8]>,
     pub(crate) mandatory: bool,
     pub(crate) properties: Vec<u8>,
     pub(crate) body: Vec<u8>,
@@ -30,7 +30,7 @@ impl Assembly {
     pub(crate) fn new(method: &BasicPublish<'_>) -> Assembly {
         let publish = OwnedPublish {
             exchange: method.exchange.into(),
-            routing_key: method.routing_key.into(),
+            routing_key: method.routing_key.0.into(),
             mandatory: method.mandatory,
             properties: Vec::new(),
             body: Vec::new(),
@@ -106,7 +106,7 @@ impl OwnedPublish {
     pub(crate) fn as_publish(&self) -> broker::Publish<'_> {
         broker::Publish {
             exchange: self.exchange.as_bytes(),
-            routing_key: self.routing_key.as_bytes(),
+            routing_key: &self.routing_key,
             mandatory: self.mandatory,
             properties: Properties(&self.properties),
             body: &self.body,
