@@ -10,7 +10,6 @@ use crate::compaction::{Merge, Merged, Seal, Sealed};
 use crate::files::{Home, Layout};
 use crate::record::{self, Record};
 use crate::vfs::{self, File, Open, Vfs};
-use crate::warm::WarmJob;
 use crate::window::FetchJob;
 use crate::workers::Event;
 
@@ -20,8 +19,6 @@ pub(crate) enum Job {
     Prepare { id: u64, bytes: u64, spare: Option<u64> },
     /// Reads what a lane will want next.
     Fetch(FetchJob),
-    /// Has the page cache hold what will be wanted soon.
-    Warm(WarmJob),
     /// Writes a chunk of the T-log.
     WriteChunk { chunk: u32, id: u64, file: Option<Arc<dyn File>>, at: u64, bytes: Slice },
     /// Makes a segment of a sealed file.
@@ -95,10 +92,6 @@ impl Context {
             Job::Prepare { id, bytes, spare } => self
                 .prepare(*id, *bytes, *spare)
                 .map(|(file, written)| Done::Prepared { id: *id, file, written }),
-            Job::Warm(warm) => {
-                warm.run();
-                return None;
-            }
             Job::WriteChunk { chunk, id, file, at, bytes } => self
                 .write_chunk(*id, file.clone(), *at, bytes)
                 .map(|file| Done::ChunkWritten { chunk: *chunk, file }),
@@ -265,7 +258,7 @@ impl Context {
 fn what(job: &Job) -> String {
     match job {
         Job::Prepare { id, .. } => format!("preparing log file {id}"),
-        Job::Fetch(_) | Job::Warm(_) => "reading ahead".into(),
+        Job::Fetch(_) => "reading ahead".into(),
         Job::WriteChunk { id, .. } => format!("writing transient file {id}"),
         Job::Seal(seal) => format!("sealing log file {}", seal.id),
         Job::Merge(merge) => format!("merging into segment {}", merge.to),

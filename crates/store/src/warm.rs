@@ -1,4 +1,4 @@
-//! Messages that will soon be read one here, one there: the background thread reads them first, in
+//! Messages that will soon be read one here, one there: a thread of its own reads them first, in
 //! the order of the files, so that the page cache has them when they are wanted.
 //!
 //! What is read is thrown away. Nothing depends on it: a file that is removed meanwhile, an index
@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use crate::background::Job;
 use crate::files::Index;
 use crate::lane::Log;
 use crate::record::{BLOCK, u32_at};
@@ -17,7 +16,7 @@ use crate::{LaneId, Seq, Store};
 /// A record longer than this is read in part: it costs the disk more than one trip anyway.
 const READ_MAX: usize = 64 << 10;
 
-/// What the background thread is to read.
+/// What is to be read.
 pub(crate) struct WarmJob {
     wanted: Vec<Wanted>,
 }
@@ -59,11 +58,11 @@ impl Store {
             seqs.iter().filter_map(|&seq| self.wanted(lane, seq)).collect();
         if !wanted.is_empty() {
             wanted.sort_unstable_by_key(|w| (w.id, w.spot.order()));
-            self.workers.background(Job::Warm(WarmJob { wanted }));
+            self.workers.warm(WarmJob { wanted });
         }
     }
 
-    /// Where the background thread finds a message; none when it is in memory, or gone.
+    /// Where the thread finds a message; none when it is in memory, or gone.
     fn wanted(&mut self, lane: LaneId, seq: Seq) -> Option<Wanted> {
         let found = self.lanes.get(lane)?;
         let part = &found.parts[Log::P as usize];

@@ -1,13 +1,17 @@
-//! The two threads of a store, or nothing but their functions when everything runs inline.
+//! The threads of a store, or nothing but their functions when everything runs inline.
 
 use std::collections::VecDeque;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::Options;
 use crate::background::{self, Context, Done, Job};
 use crate::wal::{self, WalDone, WalJob};
+use crate::warm::WarmJob;
+
+/// Jobs of reading ahead that may wait; more are left out.
+const WARM_JOBS_MAX: usize = 2;
 
 /// What a thread has to say.
 pub(crate) enum Event {
@@ -32,6 +36,8 @@ enum Kind {
 struct Threads {
     wal: Option<Sender<WalJob>>,
     background: Option<Sender<Job>>,
+    /// Begun with the first job.
+    warm: Option<SyncSender<WarmJob>>,
     events: Receiver<Event>,
     joins: Vec<JoinHandle<()>>,
 }
@@ -58,6 +64,7 @@ impl Workers {
         let threads = Threads {
             wal: Some(wal),
             background: Some(background),
+            warm: None,
             events,
             joins: vec![first, second],
         };
@@ -87,6 +94,21 @@ impl Workers {
             Kind::Inline(context) => {
                 self.ready.extend(context.run(job).map(Event::Background));
             }
+        }
+    }
+
+    /// Reads ahead on a thread of its own, as a slow disk would keep the log waiting. Nobody waits for
+    /// it, and it may be left out.
+    pub(crate) fn warm(&mut self, job: WarmJob) {
+        let Kind::Threads(threads) = &mut self.kind else { return };
+        if threads.warm.is_none() {
+            let (warm, jobs) = sync_channel::<WarmJob>(WARM_JOBS_MAX);
+            let thread = std::thread::Builder::new().name("warm".into());
+            let begun = thread.spawn(move || jobs.into_iter().for_each(|job| job.run()));
+            threads.warm = begun.is_ok().then_some(warm);
+        }
+        if let Some(warm) = &threads.warm {
+            let _ = warm.try_send(job);
         }
     }
 

@@ -57,7 +57,7 @@ pub(super) const COUNTERS: &[CounterRow] = &[
     (
         "oversize",
         "leveret_trigger_oversize_total",
-        "Messages larger than max-message-bytes.",
+        "Messages larger than max_message_bytes.",
         |c| c.oversize,
     ),
     (
