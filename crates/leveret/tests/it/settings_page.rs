@@ -206,10 +206,13 @@ for bytes. The name of a peer is 1 to 64 letters, digits or `-_.!~*'()&=+$`.
 This page is made from the table in `crates/dmq/src/config/table.rs`.
 ";
 
-/// The codes of a part that may run triggers, or not.
-fn exit_codes(runs_triggers: bool) -> String {
+/// What a program without a data directory never ends with.
+const STORED: [Exit; 2] = [Exit::Data, Exit::Busy];
+
+/// The codes of a program that never ends with some of them.
+fn exit_codes(without: &[Exit]) -> String {
     let mut table = String::from("\n## Exit codes\n\n| Code | Meaning |\n|---|---|\n");
-    for exit in Exit::ALL.into_iter().filter(|exit| runs_triggers || *exit != Exit::Unfinished) {
+    for exit in Exit::ALL.into_iter().filter(|exit| !without.contains(exit)) {
         table.push_str(&format!("| {} | {} |\n", exit.code(), exit.meaning()));
     }
     table
@@ -230,7 +233,7 @@ fn is_true(name: &str, page: &str) {
 
 #[test]
 fn the_page_of_settings_is_true() {
-    is_true("settings.md", &format!("{HEAD}{}{}", SETTINGS.markdown(), exit_codes(true)));
+    is_true("settings.md", &format!("{HEAD}{}{}", SETTINGS.markdown(), exit_codes(&[])));
 }
 
 #[test]
@@ -240,7 +243,7 @@ fn the_page_of_rabbitmqs_keys_is_true() {
 
 #[test]
 fn the_page_of_the_delayers_options_is_true() {
-    let page = format!("{DELAYER_HEAD}{}{}", OPTIONS.markdown(), exit_codes(false));
+    let page = format!("{DELAYER_HEAD}{}{}", OPTIONS.markdown(), exit_codes(&[Exit::Unfinished]));
     is_true("delayer-options.md", &page);
 }
 
@@ -249,11 +252,18 @@ fn the_page_of_the_triggers_settings_is_true() {
     let tables = [TRIGGERS.markdown(), ACCOUNT.markdown(), BROKER.markdown(), TRIGGER.markdown()];
     is_true(
         "trigger-options.md",
-        &format!("{TRIGGER_HEAD}{}{}", tables.concat(), exit_codes(true)),
+        &format!("{TRIGGER_HEAD}{}{}", tables.concat(), exit_codes(&STORED)),
     );
 }
 
 #[test]
 fn the_page_of_the_nodes_settings_is_true() {
-    is_true("dmq-options.md", &format!("{DMQ_HEAD}{}{}", DMQ.markdown(), exit_codes(false)));
+    is_true(
+        "dmq-options.md",
+        &format!(
+            "{DMQ_HEAD}{}{}",
+            DMQ.markdown(),
+            exit_codes(&[&STORED[..], &[Exit::Unfinished]].concat())
+        ),
+    );
 }

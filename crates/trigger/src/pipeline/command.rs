@@ -137,10 +137,10 @@ impl Command {
         &self.argv
     }
 
-    /// The variables that tell a run about its message; those of the configuration, which may hold
+    /// The variables that tell a run about its trigger and its message; those of the configuration, which may hold
     /// secrets, are not among them.
     pub fn variables(&self, run: &Run) -> Vec<(String, String)> {
-        environment::of_run(run, message_id(&run.message))
+        self.environment.of_run(run, message_id(&run.message))
     }
 
     /// What a run reads.

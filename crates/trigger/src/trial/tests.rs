@@ -53,7 +53,9 @@ fn a_command_is_shown_with_its_variables_and_input() {
     let sample = Sample { body: b"hello".to_vec(), ..Sample::default() };
     let shown = rendered(section, &sample);
     assert!(shown.starts_with("/bin/cat -\n"), "{shown}");
-    assert!(shown.contains("\nTRIGGER_ATTEMPT=1\n"), "{shown}");
+    for expected in ["\nTRIGGER_ATTEMPT=1\n", "\nTRIGGER_NAME=t\n", "\nTRIGGER_QUEUE=q\n"] {
+        assert!(shown.contains(expected), "no {expected}\n{shown}");
+    }
     assert!(shown.contains("\n\n{\"body\":\"hello\","), "{shown}");
     assert!(!shown.contains("hidden"), "{shown}");
 }

@@ -17,7 +17,12 @@ const VALUE_BYTES_MAX: usize = 4 << 10;
 
 /// The variables that are the same for every run.
 #[derive(Debug)]
-pub(super) struct Environment(Vec<(OsString, OsString)>);
+pub(super) struct Environment {
+    /// May hold secrets.
+    fixed: Vec<(OsString, OsString)>,
+    /// Which trigger it is.
+    trigger: Vec<(&'static str, String)>,
+}
 
 impl Environment {
     /// `asked` is `NAME=value`, or `NAME` for a variable of the trigger itself, which `own` knows.
@@ -28,7 +33,7 @@ impl Environment {
         own: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Environment, SetupError> {
         let passed_on = |name: &str| Some((OsString::from(name), own(name)?));
-        let mut all: Vec<_> = PASSED_ON.iter().filter_map(|name| passed_on(name)).collect();
+        let mut fixed: Vec<_> = PASSED_ON.iter().filter_map(|name| passed_on(name)).collect();
         for entry in asked {
             let (name, value) =
                 entry.split_once('=').map_or((entry.as_str(), None), |(n, v)| (n, Some(v)));
@@ -36,44 +41,43 @@ impl Environment {
                 return Err(SetupError::Environment(entry.clone()));
             }
             match value {
-                Some(value) => all.push((name.into(), value.into())),
-                None => all.extend(passed_on(name)),
+                Some(value) => fixed.push((name.into(), value.into())),
+                None => fixed.extend(passed_on(name)),
             }
         }
-        for (variable, value) in [("TRIGGER_NAME", name), ("TRIGGER_QUEUE", queue)] {
-            if is_plain(value) {
-                all.push((variable.into(), value.into()));
-            }
-        }
-        Ok(Environment(all))
+        let trigger = [("TRIGGER_NAME", name), ("TRIGGER_QUEUE", queue)];
+        let trigger = trigger.into_iter().filter(|(_, value)| is_plain(value));
+        let trigger = trigger.map(|(variable, value)| (variable, value.to_owned())).collect();
+        Ok(Environment { fixed, trigger })
     }
 
     /// Where programs are looked for.
     pub(super) fn path(&self) -> Option<&OsStr> {
-        self.0.iter().rev().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str())
+        self.fixed.iter().rev().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str())
     }
 
     /// Gives `command` these variables and those of a run, and no others.
     pub(super) fn set(&self, command: &mut process::Command, run: &Run, message_id: Option<&str>) {
-        let fixed = self.0.iter().map(|(name, value)| (name, value));
-        command.env_clear().envs(fixed).envs(of_run(run, message_id));
+        let fixed = self.fixed.iter().map(|(name, value)| (name, value));
+        command.env_clear().envs(fixed).envs(self.of_run(run, message_id));
     }
-}
 
-/// What a run is told about its message.
-pub(super) fn of_run(run: &Run, message_id: Option<&str>) -> Vec<(String, String)> {
-    let headers = run.rendered.headers.iter();
-    let mut all: Vec<_> = headers.filter_map(|(name, value)| variable(name, value)).collect();
-    let metadata = &run.metadata;
-    let told = [
-        ("TRIGGER_ATTEMPT", metadata.attempt.to_string()),
-        ("TRIGGER_REDELIVERED", run.message.redelivered.to_string()),
-        ("TRIGGER_EXECUTION_ID", metadata.execution_id.clone()),
-        ("TRIGGER_DEADLINE_MS", metadata.deadline_ms.to_string()),
-    ];
-    let id = message_id.map(|id| ("TRIGGER_MESSAGE_ID", id.to_owned()));
-    all.extend(told.into_iter().chain(id).map(|(name, value)| (name.to_owned(), value)));
-    all
+    /// What a run is told about its trigger and its message.
+    pub(super) fn of_run(&self, run: &Run, message_id: Option<&str>) -> Vec<(String, String)> {
+        let headers = run.rendered.headers.iter();
+        let mut all: Vec<_> = headers.filter_map(|(name, value)| variable(name, value)).collect();
+        let metadata = &run.metadata;
+        let told = [
+            ("TRIGGER_ATTEMPT", metadata.attempt.to_string()),
+            ("TRIGGER_REDELIVERED", run.message.redelivered.to_string()),
+            ("TRIGGER_EXECUTION_ID", metadata.execution_id.clone()),
+            ("TRIGGER_DEADLINE_MS", metadata.deadline_ms.to_string()),
+        ];
+        let id = message_id.map(|id| ("TRIGGER_MESSAGE_ID", id.to_owned()));
+        let told = self.trigger.iter().cloned().chain(told).chain(id);
+        all.extend(told.map(|(name, value)| (name.to_owned(), value)));
+        all
+    }
 }
 
 /// A header of the profile as a variable: `traceparent` is `TRACEPARENT`, `X-Trigger-Body-Encoding`
