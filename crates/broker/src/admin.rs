@@ -134,9 +134,9 @@ impl Broker {
         };
         let permissions = Permissions::new(configure, write, read)?;
         let record = Record::permissions(user, &vhost, &permissions);
-        self.emit(|_| Event::permission_created(user, &vhost, &permissions));
-        self.user_mut(user)?.permissions.insert(vhost, permissions);
+        self.user_mut(user)?.permissions.insert(vhost.clone(), permissions.clone());
         self.changed();
+        self.emit(|_| Event::permission_created(user, &vhost, &permissions));
         Ok(record.log(store))
     }
 
@@ -178,6 +178,8 @@ impl Broker {
         }
         let vhost = self.vhosts.remove(name);
         vhost.iter().for_each(|vhost| self.tell_vhost_gone(vhost));
+        // Before its rooms go: the log may end anywhere, and a delayed exchange that is there has its room.
+        let pos = Record::VhostDeleted { name: name.to_owned() }.log(cx.store);
         let rooms = vhost.iter().flat_map(|vhost| vhost.exchanges().filter_map(|x| x.room));
         rooms.for_each(|room| self.close_room(cx.store, room));
         let histories = vhost.iter().flat_map(|vhost| vhost.exchanges().filter_map(|x| x.history));
@@ -187,7 +189,7 @@ impl Broker {
         }
         self.forget_parameters(name);
         self.changed();
-        Ok(Record::VhostDeleted { name: name.to_owned() }.log(cx.store))
+        Ok(pos)
     }
 
     /// The virtual host of that name.

@@ -400,13 +400,15 @@ pub(crate) fn refuse_default(exchange: &str) -> Result<(), AmqpError> {
 }
 
 impl Broker {
-    /// Logs that durable exchanges are gone; what waited in delayed ones goes with them.
+    /// Logs that durable exchanges are gone; what waited in delayed ones goes with them. In this order: the log may end
+    /// anywhere, and an exchange that is there has its room.
     pub(crate) fn log_gone(&mut self, store: &mut Store, vhost: &Rc<str>, gone: &Gone) -> Pos {
-        gone.rooms.iter().for_each(|room| self.close_room(store, *room));
-        gone.histories.iter().for_each(|history| self.histories.close(*history));
         let durable = gone.exchanges.iter().filter(|spec| spec.durable);
         let logged = durable.map(|spec| Record::exchange_deleted(vhost, &spec.name).log(store));
-        logged.max().unwrap_or(0)
+        let pos = logged.max().unwrap_or(0);
+        gone.rooms.iter().for_each(|room| self.close_room(store, *room));
+        gone.histories.iter().for_each(|history| self.histories.close(*history));
+        pos
     }
 }
 

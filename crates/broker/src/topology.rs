@@ -259,7 +259,7 @@ impl Broker {
                 if let Some(vhost) = self.vhosts.get_mut(&*vhost)
                     && let Some(id) = vhost.exchange_id(&name)
                 {
-                    vhost.remove_exchange(id);
+                    vhost.forget_exchange(id);
                 }
             }
             Record::Queue(record) => self.replay_queue(record, pending),
@@ -322,7 +322,7 @@ impl Broker {
     fn replay_queue_deleted(&mut self, vhost: &str, name: &str, pending: &mut Pending) {
         let Some(vhost) = self.vhosts.get_mut(vhost) else { return };
         if let Some(id) = vhost.queue(name) {
-            vhost.remove_queue(name);
+            vhost.forget_queue(name);
             pending.remove(&id);
             self.queues.unreserve(id);
         }
@@ -344,7 +344,7 @@ impl Broker {
         if there {
             vhost.bind(binding, &record.destination);
         } else if let Some(id) = vhost.bindings.find(&binding) {
-            vhost.unbind(id);
+            vhost.forget_binding(id);
         }
         Ok(())
     }

@@ -191,8 +191,9 @@ impl Vhost {
 
     /// Removes a binding; its source goes too when it is auto-delete and this was the last one.
     pub(crate) fn unbind(&mut self, id: BindingId) -> Gone {
-        let mut gone = Gone::default();
-        self.remove_binding(id, &mut Vec::new(), &mut gone);
+        let (mut gone, mut emptied) = (Gone::default(), Vec::new());
+        self.remove_binding_only(id, &mut emptied, &mut gone);
+        self.remove_exchanges(emptied, &mut gone);
         gone
     }
 
@@ -205,21 +206,16 @@ impl Vhost {
 
     /// Removes a queue's name and all bindings to it.
     pub(crate) fn remove_queue(&mut self, name: &str) -> Gone {
-        let mut gone = Gone::default();
-        if let Some(id) = self.queue_names.remove(name) {
-            let mut emptied = Vec::new();
-            let ids: Vec<_> = self.bindings.to(Destination::Queue(id)).map(|(id, _)| id).collect();
-            for id in ids {
-                self.remove_binding_only(id, &mut emptied, &mut gone);
-            }
-            self.remove_exchanges(emptied, &mut gone);
-        }
+        let (mut gone, mut emptied) = (Gone::default(), Vec::new());
+        self.remove_queue_only(name, &mut emptied, &mut gone);
+        self.remove_exchanges(emptied, &mut gone);
         gone
     }
 
-    fn remove_binding(&mut self, id: BindingId, emptied: &mut Vec<ExchangeId>, gone: &mut Gone) {
-        self.remove_binding_only(id, emptied, gone);
-        self.remove_exchanges(std::mem::take(emptied), gone);
+    fn remove_queue_only(&mut self, name: &str, emptied: &mut Vec<ExchangeId>, gone: &mut Gone) {
+        let Some(id) = self.queue_names.remove(name) else { return };
+        let ids: Vec<_> = self.bindings.to(Destination::Queue(id)).map(|(id, _)| id).collect();
+        ids.into_iter().for_each(|id| self.remove_binding_only(id, emptied, gone));
     }
 
     /// Removes a binding; notes its source when that is to go as well.
@@ -250,21 +246,46 @@ impl Vhost {
     /// Removes exchanges and, as their bindings go, the auto-delete exchanges that lose their last one.
     fn remove_exchanges(&mut self, mut doomed: Vec<ExchangeId>, gone: &mut Gone) {
         while let Some(id) = doomed.pop() {
-            let outgoing: Vec<_> = self.bindings.from(id).map(|(id, _)| id).collect();
-            for id in outgoing {
-                let removed = self.bindings.remove(id);
-                gone.bindings.extend(removed.and_then(|binding| self.named(binding)));
-            }
-            let incoming = self.bindings.to(Destination::Exchange(id)).map(|(id, _)| id);
-            for id in incoming.collect::<Vec<_>>() {
-                self.remove_binding_only(id, &mut doomed, gone);
-            }
-            if let Some(exchange) = self.exchanges.try_remove(id.0 as usize) {
-                self.exchange_names.remove(&exchange.spec.name);
-                gone.rooms.extend(exchange.room);
-                gone.histories.extend(exchange.history);
-                gone.exchanges.push(exchange.spec);
-            }
+            self.remove_exchange_only(id, &mut doomed, gone);
         }
+    }
+
+    fn remove_exchange_only(
+        &mut self,
+        id: ExchangeId,
+        emptied: &mut Vec<ExchangeId>,
+        gone: &mut Gone,
+    ) {
+        let outgoing: Vec<_> = self.bindings.from(id).map(|(id, _)| id).collect();
+        for id in outgoing {
+            let removed = self.bindings.remove(id);
+            gone.bindings.extend(removed.and_then(|binding| self.named(binding)));
+        }
+        let incoming = self.bindings.to(Destination::Exchange(id)).map(|(id, _)| id);
+        for id in incoming.collect::<Vec<_>>() {
+            self.remove_binding_only(id, emptied, gone);
+        }
+        if let Some(exchange) = self.exchanges.try_remove(id.0 as usize) {
+            self.exchange_names.remove(&exchange.spec.name);
+            gone.rooms.extend(exchange.room);
+            gone.histories.extend(exchange.history);
+            gone.exchanges.push(exchange.spec);
+        }
+    }
+}
+
+/// What the log says went, when it is read again. An auto-delete exchange that went along has a record of its own; one that
+/// has none lost no more than bindings which did not survive, and stays, as on RabbitMQ.
+impl Vhost {
+    pub(crate) fn forget_binding(&mut self, id: BindingId) {
+        self.remove_binding_only(id, &mut Vec::new(), &mut Gone::default());
+    }
+
+    pub(crate) fn forget_queue(&mut self, name: &str) {
+        self.remove_queue_only(name, &mut Vec::new(), &mut Gone::default());
+    }
+
+    pub(crate) fn forget_exchange(&mut self, id: ExchangeId) {
+        self.remove_exchange_only(id, &mut Vec::new(), &mut Gone::default());
     }
 }

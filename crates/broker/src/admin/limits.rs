@@ -116,9 +116,10 @@ impl Broker {
         let vhost = self.vhost_named_mut(vhost)?.name.clone();
         let permissions = TopicPermissions::new(user, &vhost, write, read)?;
         let record = Record::topic_permissions(user, &vhost, exchange, &permissions);
-        self.emit(|_| Event::topic_permission_created(user, (&vhost, exchange), &permissions));
-        self.user_mut(user)?.topic_permissions.insert((vhost, exchange.into()), permissions);
+        let at = (vhost.clone(), exchange.into());
+        self.user_mut(user)?.topic_permissions.insert(at, permissions.clone());
         self.changed();
+        self.emit(|_| Event::topic_permission_created(user, (&vhost, exchange), &permissions));
         Ok(record.log(store))
     }
 

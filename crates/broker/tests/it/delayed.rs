@@ -351,3 +351,55 @@ fn a_tick_releases_a_bounded_number_and_is_due_again() {
     assert_eq!(ticks, 4);
     rig.check("queue q durable => q 1000 0");
 }
+
+/// After a crash the transient queue and its binding are gone. That is no unbinding: what waits was confirmed.
+#[test]
+fn a_crash_does_not_delete_an_auto_delete_exchange_by_what_it_took_along() {
+    for (bound, last) in [
+        ("bind d x ''", "unbind d x ''"),
+        ("bind d x ''", "delete-queue d => 0"),
+        ("xbind e x ''", "xunbind e x ''"),
+        ("xbind e x ''", "delete-exchange e"),
+    ] {
+        let mut rig = Rig::new();
+        rig.check(&format!(
+            "exchange x x-delayed-message durable auto-delete x-delayed-type=fanout
+             exchange e fanout durable
+             queue d durable              => d 0 0
+             queue t                      => t 0 0
+             bind t x ''
+             {bound}
+             publish x k m h.x-delay=1000 =>
+             {last}
+             crash"
+        ));
+        assert_eq!(rig.broker.delayed_in("/", "x"), Some(1), "{last}");
+        rig.check(
+            "queue n                      => n 0 0
+             bind n x ''
+             at 1001000
+             get n                        => m x/k {x-delay=-1000}
+             unbind n x ''",
+        );
+        assert!(!rig.run("exchanges").contains("x:"), "it goes with its last binding");
+    }
+}
+
+#[test]
+fn an_auto_delete_exchange_that_went_stays_away_after_a_crash() {
+    for last in ["unbind d x ''", "delete-queue d => 0", "delete-exchange x"] {
+        rig().check(&format!(
+            "exchange front fanout durable auto-delete
+             exchange x2 x-delayed-message durable auto-delete x-delayed-type=fanout
+             queue d durable              => d 0 0
+             xbind x2 front ''
+             bind d x2 ''
+             publish front k m h.x-delay=1000 =>
+             {}
+             exchanges                    => x:x-delayed-message
+             crash
+             exchanges                    => x:x-delayed-message",
+            last.replace(" x", " x2"),
+        ));
+    }
+}

@@ -369,3 +369,22 @@ fn a_virtual_host_is_told_with_its_exchanges() {
     assert_eq!(gone.len(), 8, "{gone:#?}");
     assert_eq!(gone[7], "vhost.deleted {user_who_performed_action=rmq-cli name=v}");
 }
+
+#[test]
+fn what_failed_is_not_told() {
+    let mut rig = watched();
+    let store = rig.store.as_mut().expect("open");
+    let (broker, none) = (&mut rig.broker, AdminError::NoUser("nobody".to_owned()));
+    let failed = [
+        broker.set_permissions(store, "nobody", "/", ["", "", ""]),
+        broker.clear_permissions(store, "nobody", "/"),
+        broker.set_topic_permissions(store, "nobody", "/", "amq.topic", ["", ""]),
+        broker.clear_topic_permissions(store, "nobody", "/", None),
+        broker.change_password(store, "nobody", b"p"),
+        broker.set_user_tags(store, "nobody", vec![]),
+        broker.set_user_limits(store, "nobody", UserLimits::default()),
+        broker.delete_user(store, "nobody"),
+    ];
+    assert!(failed.iter().all(|result| *result == Err(none.clone())), "{failed:?}");
+    assert_eq!(told(&mut rig), [""; 0]);
+}

@@ -10,6 +10,7 @@ mod events;
 mod hashing;
 mod kept_dead_letters;
 mod limits;
+mod log_ends;
 mod odd_tables;
 mod policies;
 mod publishing;

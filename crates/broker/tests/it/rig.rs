@@ -62,11 +62,14 @@ impl Drop for Dir {
     }
 }
 
-pub(crate) fn open(dir: &Path) -> (Store, Recovered) {
+/// By their names in it.
+pub(crate) type Files = BTreeMap<PathBuf, Vec<u8>>;
+
+fn open(dir: &Path, chunk_bytes: usize) -> (Store, Recovered) {
     let options = Options {
         inline: true,
-        wal_file_bytes: 4 << 20,
-        chunk_bytes: 1 << 16,
+        wal_file_bytes: 64 * chunk_bytes as u64,
+        chunk_bytes,
         ..Options::default()
     };
     Store::open(Arc::new(Disk), dir, options).expect("a test's own directory")
@@ -179,18 +182,58 @@ pub(crate) struct Rig {
     pub(crate) sink: Recorder,
     pub(crate) now: Millis,
     pub(crate) caches: BTreeMap<u64, RouteCache>,
+    chunk_bytes: usize,
     // After the store, which holds its lock.
     dir: Dir,
 }
 
 impl Rig {
     pub(crate) fn new() -> Rig {
+        Rig::of_chunks(1 << 16)
+    }
+
+    /// With chunks of so many bytes: a turn that writes more has more than one frame.
+    pub(crate) fn of_chunks(chunk_bytes: usize) -> Rig {
         let dir = Dir::new();
-        let (mut store, recovered) = open(&dir.0);
+        let (mut store, recovered) = open(&dir.0, chunk_bytes);
         let now = 1_000_000;
         let broker = Broker::recover(&recovered, &mut store, [7; 32], now).expect("a new broker");
         let sink = Recorder::default();
-        Rig { broker, store: Some(store), sink, now, caches: BTreeMap::new(), dir }
+        Rig { broker, store: Some(store), sink, now, caches: BTreeMap::new(), chunk_bytes, dir }
+    }
+
+    /// The files of its store, with everything that was done.
+    pub(crate) fn files(&mut self) -> Files {
+        self.store().submit();
+        self.store().poll();
+        let mut files = Files::new();
+        let mut folders = vec![self.dir.0.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).expect("a folder") {
+                let path = entry.expect("an entry").path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    let bytes = std::fs::read(&path).expect("a file");
+                    files.insert(path.strip_prefix(&self.dir.0).expect("in it").into(), bytes);
+                }
+            }
+        }
+        files
+    }
+
+    /// What a start finds in such files.
+    pub(crate) fn found(files: &Files, chunk_bytes: usize) -> Rig {
+        let mut rig = Rig::of_chunks(chunk_bytes);
+        drop(rig.store.take());
+        std::fs::remove_dir_all(&rig.dir.0).expect("a directory");
+        for (path, bytes) in files {
+            let path = rig.dir.0.join(path);
+            std::fs::create_dir_all(path.parent().expect("a file")).expect("a folder");
+            std::fs::write(path, bytes).expect("written");
+        }
+        rig.recover();
+        rig
     }
 
     #[track_caller]
@@ -212,8 +255,20 @@ impl Rig {
             who = session(conn.parse().expect("a number"), user);
             words.drain(..2);
         }
+        self.run_words(&who, &words)
+    }
+
+    /// The same for any session; no word is empty but `''`.
+    pub(crate) fn run_as(&mut self, who: &Session, line: &str) -> String {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let words: Vec<&str> =
+            words.into_iter().map(|word| if word == "''" { "" } else { word }).collect();
+        self.run_words(who, &words)
+    }
+
+    fn run_words(&mut self, who: &Session, words: &[&str]) -> String {
         let (command, words) = words.split_first().expect("a command");
-        match self.command(&who, command, words) {
+        match self.command(who, command, words) {
             Ok(answer) => {
                 self.store().submit();
                 answer
@@ -467,7 +522,11 @@ impl Rig {
             store.poll();
             drop(store);
         }
-        let (mut store, recovered) = open(&self.dir.0);
+        self.recover();
+    }
+
+    fn recover(&mut self) {
+        let (mut store, recovered) = open(&self.dir.0, self.chunk_bytes);
         self.broker = Broker::recover(&recovered, &mut store, [8; 32], self.now).expect("recovers");
         self.store = Some(store);
         self.caches.clear();
