@@ -20,7 +20,7 @@ use amqp::value::{Table, Value};
 use crate::delayed::RoomId;
 use crate::history::HistoryId;
 use crate::publish::{CC, copies};
-use crate::queue::{self, DeadLetter, Queue, Reason};
+use crate::queue::{DeadLetter, Queue, Reason};
 use crate::route::Headers;
 use crate::topology::Record;
 use crate::{Broker, Cx, Message, Millis, QueueId, Sink};
@@ -64,7 +64,7 @@ impl Broker {
 
     fn send_to_grave<S: Sink>(&mut self, cx: &mut Cx<'_, S>, dead: &DeadLetter) -> Arrival {
         let Some(queue) = self.queues.get(dead.from) else { return Arrival::Done };
-        let (keeps, kept) = (queue.keeps(dead), queue::is_grave(dead.handle.lane));
+        let (keeps, kept) = (queue.keeps(dead), queue.is_grave(dead.handle));
         let Some(exchange) = queue.args.dead_letter_exchange.clone() else {
             return if kept { Arrival::Missing(Vec::new()) } else { Arrival::Done };
         };
@@ -139,7 +139,7 @@ impl Broker {
     /// After the copies are stored, or not: the original goes, or is kept.
     fn end<S: Sink>(&mut self, cx: &mut Cx<'_, S>, dead: &DeadLetter, arrival: Arrival) {
         let Some(queue) = self.queues.get_mut(dead.from) else { return };
-        let kept = queue::is_grave(dead.handle.lane);
+        let kept = queue.is_grave(dead.handle);
         if let Arrival::Missing(reached) = arrival {
             if queue.keep(cx.store, dead, reached, cx.now) {
                 Record::queue(queue).log(cx.store);

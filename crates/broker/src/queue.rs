@@ -48,7 +48,6 @@ use ready::Ready;
 
 pub use consumer::{Cancelled, CheckoutError, Consumer, ConsumerSpec};
 pub use deliver::Got;
-pub(crate) use graves::is_grave;
 pub use returns::{Counts, Return};
 pub use settle::{DeadLetter, Outbox, Reason};
 

@@ -52,11 +52,6 @@ pub(super) struct Graves {
     reached: Map<(u8, Seq), Vec<QueueId>>,
 }
 
-/// Whether a handle of this level names a dead letter that is kept.
-pub(crate) fn is_grave(level: u8) -> bool {
-    level >= LEVELS[0].0
-}
-
 impl Graves {
     /// Takes a lane that recovery found; gives it back when it is no grave.
     pub(super) fn recover<'a>(
@@ -161,9 +156,14 @@ impl Queue {
         }
     }
 
+    /// Whether a handle names a dead letter that is kept. A classic queue has priorities of the same levels.
+    pub(crate) fn is_grave(&self, handle: Handle) -> bool {
+        self.quorum.is_some() && handle.lane >= LEVELS[0].0
+    }
+
     /// Whether a dead letter of this queue must arrive.
     pub(crate) fn keeps(&self, dead: &DeadLetter) -> bool {
-        is_grave(dead.handle.lane) || self.args.keeps_dead_letters()
+        self.is_grave(dead.handle) || self.args.keeps_dead_letters()
     }
 
     /// The queues that a dead letter has reached already.
@@ -182,9 +182,10 @@ impl Queue {
         reached: Vec<QueueId>,
         now: Millis,
     ) -> bool {
+        let kept = self.is_grave(dead.handle);
         let Some(quorum) = self.quorum.as_deref_mut() else { return false };
         let graves = &mut quorum.graves;
-        if is_grave(dead.handle.lane) {
+        if kept {
             if !reached.is_empty() {
                 graves.reached.insert((dead.handle.lane, dead.handle.seq), reached);
             }

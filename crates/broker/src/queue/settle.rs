@@ -7,7 +7,6 @@ use store::{Slice, Store};
 use crate::{ConsumerKey, Cx, Handle, QueueId, Sink};
 
 use super::expiry::Due;
-use super::graves::is_grave;
 use super::returns::{Fate, Return};
 use super::{BATCH, Queue};
 
@@ -154,7 +153,7 @@ impl Queue {
 
     /// The dead letter's copy is stored, or goes nowhere: the original may go.
     pub fn bury(&mut self, store: &mut Store, handle: Handle) {
-        if is_grave(handle.lane)
+        if self.is_grave(handle)
             && let Some(quorum) = &mut self.quorum
         {
             quorum.graves.arrived(store, handle);

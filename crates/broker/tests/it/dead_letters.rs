@@ -238,3 +238,30 @@ fn a_crash_keeps_the_dead_letter() {
          queue dead passive             => dead 1 0",
     );
 }
+
+/// A quorum queue keeps dead letters above all of its priorities; those levels of a classic queue are priorities.
+#[test]
+fn the_highest_priorities_of_a_classic_queue_die_like_all_others() {
+    for priority in 250..=255 {
+        check(&format!(
+            "exchange dlx fanout durable
+             queue q durable x-max-priority=255 x-dead-letter-exchange=dlx => q 0 0
+             publish '' q m persistent priority={priority} => q
+             get q                      => m /q
+             reject m
+             kept q                     => 0
+             queue dead durable         => dead 0 0
+             bind dead dlx ''
+             publish '' q n persistent priority={priority} => q
+             get q                      => n /q
+             reject n
+             publish '' q o persistent priority={priority} ttl=5 => q
+             at 1000005
+             queue dead passive         => dead 2 0
+             crash
+             queue q passive            => q 0 0
+             at 1100000
+             queue dead passive         => dead 2 0"
+        ));
+    }
+}

@@ -504,9 +504,15 @@ fn line(dice: &mut Dice, model: &Model, number: usize, crashing: bool) -> String
     };
     chosen.unwrap_or_else(|| {
         let mut text = format!("publish m{number}");
-        for (name, sides) in [("ttl", 40), ("prio", 6), ("size", 12)] {
+        // The highest are levels that a quorum queue keeps for itself.
+        let priority = dice.one_of(&["0", "1", "2", "3", "4", "5", "252", "254", "255"]);
+        for (name, value) in [
+            ("ttl", dice.roll(40).to_string()),
+            ("prio", priority.to_owned()),
+            ("size", dice.roll(12).to_string()),
+        ] {
             if dice.roll(3) == 0 {
-                text += &format!(" {name}={}", dice.roll(sides));
+                text += &format!(" {name}={value}");
             }
         }
         text
