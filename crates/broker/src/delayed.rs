@@ -6,7 +6,8 @@
 //!
 //! ```text
 //! publish ─ route.rs meets a room ─ hold ─▶ waiting ─ its time, or `delayed_release` ─▶ routed like a publish
-//!                                              └ `delayed_cancel`, or the exchange is deleted ─▶ gone
+//!                                           ▲  └ `delayed_cancel`, or the exchange is deleted ─▶ gone
+//!                                           └─ a full queue refused it: later again
 //! ```
 //!
 //! Invariants: a message is in the set of its room exactly as long as the store keeps it, but for one that cannot be read
@@ -19,8 +20,6 @@ mod recovery;
 mod release;
 mod room;
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::rc::Rc;
 
 use amqp::AmqpError;
@@ -30,6 +29,7 @@ use store::{Pos, Store};
 
 use crate::binding::ExchangeId;
 use crate::broker::precondition;
+use crate::deadlines::{Deadlines, NEVER};
 use crate::exchange::Kind;
 use crate::exchange::delayed::{DELAY_MAX, Delay, X_DELAY, delay};
 use crate::topology::Record;
@@ -62,12 +62,10 @@ impl RoomId {
 }
 
 /// All rooms, and when each has something to do next.
-///
-/// A room is on the heap at its earliest known time; a stale entry is passed over when its time comes.
 #[derive(Default)]
 pub(crate) struct Delayed {
     rooms: Slab<Room>,
-    due: BinaryHeap<Reverse<(Millis, RoomId)>>,
+    due: Deadlines<RoomId>,
     /// Lanes of rooms whose records were read, while coming back from a restart.
     pub(crate) pending: PendingRooms,
     stats: DelayedStats,
@@ -91,34 +89,23 @@ impl Delayed {
     /// When a room next has something to do. May be earlier than needed, never later.
     #[inline]
     pub(crate) fn deadline(&self) -> Option<Millis> {
-        self.due.peek().map(|Reverse((time, _))| *time)
+        self.due.first()
     }
 
     /// Looks at the earliest message of a room that was just changed.
     fn note(&mut self, id: RoomId) {
         let Some(room) = self.rooms.get_mut(id.0 as usize) else { return };
         let Some(first) = room.deadline() else { return };
-        if first < room.noted {
-            room.noted = first;
-            self.due.push(Reverse((first, id)));
-        }
+        self.due.note(id, &mut room.noted, first);
     }
 
     /// Takes a room whose time has come. The caller notes it again.
     fn take_due(&mut self, now: Millis) -> Option<RoomId> {
-        while let Some(Reverse((time, id))) = self.due.peek().copied() {
-            if time > now {
-                return None;
-            }
-            self.due.pop();
-            if let Some(room) = self.get_mut(id)
-                && room.noted == time
-            {
-                room.noted = Millis::MAX;
-                return Some(id);
-            }
+        let id = self.due.take(now)?;
+        if let Some(room) = self.get_mut(id) {
+            room.noted = NEVER;
         }
-        None
+        Some(id)
     }
 }
 
@@ -141,6 +128,7 @@ impl Broker {
     /// The exchange is gone, and with it what waits there.
     pub(crate) fn close_room(&mut self, store: &mut Store, id: RoomId) {
         if let Some(room) = self.delayed.rooms.try_remove(id.0 as usize) {
+            self.delayed.due.forget(id, room.noted);
             room.delete(store);
         }
     }

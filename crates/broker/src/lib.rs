@@ -11,6 +11,7 @@ pub mod binding;
 pub mod broker;
 pub mod consume;
 pub mod dead_letter;
+mod deadlines;
 pub mod declare;
 pub mod delayed;
 pub mod event;

@@ -40,7 +40,7 @@ use store::{LaneId, RecoveredLane, Store};
 use crate::message::Message;
 use crate::{ConsumerKey, Cx, Handle, Millis, QueueId, Sink};
 
-use args::{Overflow, QueueArgs};
+use args::QueueArgs;
 use consumer::Consumers;
 use expiry::{Due, Expiry};
 use quorum::Quorum;
@@ -359,9 +359,7 @@ impl Queue {
     pub fn admit<S: Sink>(&mut self, cx: &mut Cx<'_, S>, m: &Message<'_>) -> Admission {
         if self.refuses(cx.store, m) {
             self.stats.refused += 1;
-            let dead_letter = self.args.overflow == Overflow::RejectPublishDlx
-                && self.args.dead_letter_exchange.is_some();
-            return Admission::Refuse { dead_letter };
+            return Admission::Refuse { dead_letter: self.buries_refused() };
         }
         if self.ready.count() > 0 {
             return Admission::Store;

@@ -1,11 +1,6 @@
 //! All queues of a broker by id, and when each next needs a tick.
-//!
-//! A queue's deadline is on a heap at most once at its earliest known time; a later one replaces it only when that time has
-//! come. So a command that moves a deadline back costs nothing, and one that moves it forward one push.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
+use crate::deadlines::{Deadlines, NEVER};
 use crate::queue::Queue;
 use crate::{Millis, QueueId};
 
@@ -18,7 +13,7 @@ const DUE_MAX: usize = 1024;
 pub(crate) struct Queues {
     slots: Vec<Slot>,
     free: Vec<u32>,
-    due: BinaryHeap<Reverse<(Millis, QueueId)>>,
+    due: Deadlines<QueueId>,
     len: usize,
     /// Some queue has, or had, a consumer timeout of its own.
     pub(crate) timed: bool,
@@ -26,7 +21,7 @@ pub(crate) struct Queues {
 
 struct Slot {
     generation: u32,
-    /// The time on the heap, [`Millis::MAX`] when there is none.
+    /// Its time in `due`.
     noted: Millis,
     queue: Option<Box<Queue>>,
 }
@@ -37,7 +32,7 @@ impl Queues {
         match self.free.pop() {
             Some(index) => QueueId(index, self.slots[index as usize].generation),
             None => {
-                self.slots.push(Slot { generation: 0, noted: Millis::MAX, queue: None });
+                self.slots.push(Slot { generation: 0, noted: NEVER, queue: None });
                 QueueId(self.slots.len() as u32 - 1, 0)
             }
         }
@@ -63,7 +58,7 @@ impl Queues {
         let slot = self.slots.get_mut(id.0 as usize).filter(|slot| slot.generation == id.1)?;
         let queue = slot.queue.take()?;
         slot.generation += 1;
-        slot.noted = Millis::MAX;
+        self.due.forget(id, std::mem::replace(&mut slot.noted, NEVER));
         self.free.push(id.0);
         self.len -= 1;
         Some(queue)
@@ -100,33 +95,23 @@ impl Queues {
             return;
         }
         let Some(deadline) = slot.queue.as_ref().and_then(|queue| queue.deadline()) else { return };
-        if deadline < slot.noted {
-            slot.noted = deadline;
-            self.due.push(Reverse((deadline, id)));
-        }
+        self.due.note(id, &mut slot.noted, deadline);
     }
 
     /// When a queue next needs a tick; 0 is at once. May be earlier than needed, never later.
     pub(crate) fn deadline(&self) -> Option<Millis> {
-        self.due.peek().map(|Reverse((time, _))| *time)
+        self.due.first()
     }
 
     /// Takes queues whose time has come, at most [`DUE_MAX`]: the others stay due. The caller ticks them and notes them
     /// again.
     pub(crate) fn take_due(&mut self, now: Millis) -> Vec<QueueId> {
         let mut ids = Vec::new();
-        while let Some(Reverse((time, id))) = self.due.peek().copied() {
-            if time > now || ids.len() == DUE_MAX {
-                break;
-            }
-            self.due.pop();
-            if let Some(slot) = self.slots.get_mut(id.0 as usize)
-                && slot.generation == id.1
-                && slot.noted == time
-            {
-                slot.noted = Millis::MAX;
-                ids.push(id);
-            }
+        while ids.len() < DUE_MAX
+            && let Some(id) = self.due.take(now)
+        {
+            self.slots[id.0 as usize].noted = NEVER;
+            ids.push(id);
         }
         ids
     }

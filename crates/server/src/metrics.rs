@@ -471,6 +471,13 @@ const METRICS: &[Row] = &[
         |s| s.delayed.unroutable as f64,
     ),
     (
+        "leveret_delayed_refused_total",
+        Kind::Counter,
+        Labels::None,
+        "Tries to send delayed messages on that a full queue refused.",
+        |s| s.delayed.refused as f64,
+    ),
+    (
         "leveret_delayed_cancelled_total",
         Kind::Counter,
         Labels::None,

@@ -16,7 +16,7 @@ use super::{DelayedStats, RoomId};
 /// Messages that one listing reads at most: each may be a read from disk.
 pub const LIST_MAX: usize = 1000;
 
-/// Names one delayed message for as long as it waits. As text it has no blanks and means nothing to its user.
+/// Names one delayed message for as long as it waits; one that a full queue refused gets another name. As text it has no blanks and means nothing to its user.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct DelayedId {
     lane: u64,
@@ -119,7 +119,7 @@ impl Broker {
         true
     }
 
-    /// A message goes on now. False when it does not wait any more.
+    /// A message goes on now; one that a full queue refuses waits on. False when it does not wait any more.
     pub fn delayed_release<S: Sink>(&mut self, cx: &mut Cx<'_, S>, id: DelayedId) -> bool {
         let Some((room, key)) = self.waiting(id) else { return false };
         self.release(cx, room, key);

@@ -1,13 +1,14 @@
 //! The messages that wait in one delayed exchange, in the order of their times.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use store::{LaneId, Seq, Store};
 
-use crate::Millis;
 use crate::binding::ExchangeId;
+use crate::deadlines::NEVER;
 use crate::topology::Record;
+use crate::{Millis, QueueId};
 
 use super::index::Index;
 
@@ -61,41 +62,42 @@ pub(super) struct Room {
     index: Option<Index>,
     /// What comes up to here was read ahead, or came too late for that.
     warmed: Option<Key>,
-    /// The time on the heap of rooms, [`Millis::MAX`] when there is none.
+    /// The queues that have a message already that others refused.
+    reached: BTreeMap<Seq, Vec<QueueId>>,
+    /// Its time among the rooms' deadlines.
     pub(super) noted: Millis,
 }
 
 impl Room {
     /// An empty room with lanes of its own.
     pub(super) fn new(
-        (vhost, exchange, source): (Rc<str>, Rc<str>, ExchangeId),
+        place: (Rc<str>, Rc<str>, ExchangeId),
         durable: bool,
         store: &mut Store,
     ) -> Room {
         let lane = store.create_lane(durable);
         let index = durable.then(|| Index::new(store.create_lane(true)));
-        let waiting = BTreeSet::new();
-        Room { vhost, exchange, source, lane, waiting, index, warmed: None, noted: Millis::MAX }
+        Room::with(place, lane, index, BTreeSet::new())
     }
 
     /// A durable room after a restart.
     pub(super) fn recover(
-        (vhost, exchange, source): (Rc<str>, Rc<str>, ExchangeId),
+        place: (Rc<str>, Rc<str>, ExchangeId),
         (lane, index_lane): (LaneId, LaneId),
         store: &mut Store,
     ) -> Room {
         let (index, keys) = Index::recover(index_lane, lane, store);
-        let waiting = keys.into_iter().collect();
-        Room {
-            vhost,
-            exchange,
-            source,
-            lane,
-            waiting,
-            index: Some(index),
-            warmed: None,
-            noted: Millis::MAX,
-        }
+        Room::with(place, lane, Some(index), keys.into_iter().collect())
+    }
+
+    fn with(
+        (vhost, exchange, source): (Rc<str>, Rc<str>, ExchangeId),
+        lane: LaneId,
+        index: Option<Index>,
+        waiting: BTreeSet<Key>,
+    ) -> Room {
+        let (warmed, reached, noted) = (None, BTreeMap::new(), NEVER);
+        Room { vhost, exchange, source, lane, waiting, index, warmed, reached, noted }
     }
 
     /// What has to be known to find the lanes again; none for a room that does not survive.
@@ -163,10 +165,26 @@ impl Room {
         if !self.waiting.remove(&key) {
             return;
         }
+        self.reached.remove(&key.seq());
         store.settle(self.lane, key.seq());
         if let Some(index) = &mut self.index {
             index.remove(store, key.seq());
         }
+    }
+
+    /// Queues refused a message: it waits for another try. `reached` are those that have it; both are forgotten at a
+    /// restart, and then it is tried at once.
+    pub(super) fn put_off(&mut self, key: Key, until: Millis, reached: Vec<QueueId>) {
+        self.waiting.remove(&key);
+        self.waiting.insert(Key::new(until.min(DUE_MAX), key.seq()));
+        if !reached.is_empty() {
+            self.reached.insert(key.seq(), reached);
+        }
+    }
+
+    /// The queues that a message has reached before.
+    pub(super) fn reached(&self, key: Key) -> &[QueueId] {
+        self.reached.get(&key.seq()).map_or(&[], Vec::as_slice)
     }
 
     /// A message cannot be read: it is not tried again before the next start, and stays in the store.

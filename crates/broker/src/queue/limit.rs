@@ -1,5 +1,6 @@
 //! How long a queue may get: `x-max-length` and `x-max-length-bytes` count what waits, not what is unacked. In a quorum
-//! queue they also count what waits for its retry, and dead letters that are kept.
+//! queue they also count what waits for its retry, and, where a publish is refused, dead letters that are kept: dropping
+//! from the head makes no room among those, and a queue that drops keeps none.
 
 use store::Store;
 
@@ -16,16 +17,22 @@ impl Queue {
         self.args.overflow != Overflow::DropHead && self.would_overflow(store, m)
     }
 
+    /// Whether what is turned away becomes a dead letter.
+    pub(super) fn buries_refused(&self) -> bool {
+        self.args.overflow == Overflow::RejectPublishDlx && self.args.dead_letter_exchange.is_some()
+    }
+
+    /// Whether a publish is turned away and nothing is left of it here.
+    pub(crate) fn turns_away(&self, store: &Store, m: &Message<'_>) -> bool {
+        self.refuses(store, m) && !self.buries_refused()
+    }
+
     /// Whether one more message would be too much. RabbitMQ asks this even when a consumer could take it at once.
     fn would_overflow(&self, store: &Store, m: &Message<'_>) -> bool {
-        let (kept, kept_bytes) = match &self.quorum {
-            None => (0, 0),
-            Some(quorum) => (quorum.graves.count, quorum.graves.bytes(store)),
-        };
-        let count = self.ready.count() + self.delayed() + kept;
-        let bytes = |max| self.ready_bytes(store) + kept_bytes + m.body.len() as u64 > max;
-        self.args.max_length.is_some_and(|max| count + 1 > max)
-            || self.args.max_length_bytes.is_some_and(bytes)
+        let count = || self.ready.count() + self.delayed() + self.kept_dead_letters();
+        let bytes = || self.ready_bytes(store) + self.kept_dead_letter_bytes(store);
+        self.args.max_length.is_some_and(|max| count() >= max)
+            || self.args.max_length_bytes.is_some_and(|max| bytes() + m.body.len() as u64 > max)
     }
 
     #[inline]

@@ -403,3 +403,89 @@ fn an_auto_delete_exchange_that_went_stays_away_after_a_crash() {
         ));
     }
 }
+
+const FULL: &str = "queue full durable x-max-length=1 x-overflow=reject-publish => full 0 0
+     bind full x a.full
+     publish x a.full first => full q
+     get q no-ack           => first x/a.full
+     publish x a.full m h.x-delay=10 =>
+     at 1000010";
+
+/// Its publisher, who was told that it is safe, is not there any more to try again.
+#[test]
+fn what_a_full_queue_refuses_comes_when_there_is_room_and_other_queues_get_it_once() {
+    let mut rig = rig();
+    rig.check(FULL);
+    rig.check(
+        "get q no-ack               => m x/a.full {x-delay=-10}
+         at 1001009
+         purge full                 => 1
+         queue full passive         => full 0 0
+         at 1001010
+         get full                   => m x/a.full {x-delay=-10}
+         get q                      => empty
+         delayed x                  =>
+         at 2000000
+         get q                      => empty",
+    );
+    let stats = rig.broker.delayed_stats();
+    assert_eq!((stats.released, stats.refused, stats.unroutable), (1, 1, 0));
+    assert_eq!(stats.late_sum_ms, 1000);
+}
+
+#[test]
+fn the_longer_a_message_is_refused_the_less_often_it_is_tried() {
+    let mut rig = rig();
+    rig.check(FULL);
+    let mut tries = Vec::new();
+    while rig.now < 1_600_000 {
+        let before = rig.broker.delayed_stats().refused;
+        rig.run(&format!("at {}", rig.now + 1000));
+        if rig.broker.delayed_stats().refused > before {
+            tries.push((rig.now - 1_000_010) / 1000);
+        }
+    }
+    assert_eq!(tries, [1, 2, 4, 8, 16, 32, 64, 124, 184, 244, 304, 364, 424, 484, 544]);
+    let ids = ids(&mut rig, "x");
+    rig.check(&format!("release-delayed {}", ids[0]));
+    assert_eq!(rig.broker.delayed_in("/", "x"), Some(1), "there is still no room");
+    rig.check("purge full => 1");
+    let ids = self::ids(&mut rig, "x");
+    rig.check(&format!("release-delayed {}\n get full => m x/a.full {{x-delay=-10}}", ids[0]));
+}
+
+#[test]
+fn a_refused_message_survives_a_crash_and_can_be_cancelled() {
+    for how in ["restart", "crash"] {
+        let mut rig = rig();
+        rig.check(FULL);
+        rig.check(&format!("{how}\n purge full => 0\n at 1000011"));
+        rig.check(
+            "get full                   => m x/a.full {x-delay=-10}
+             delayed x                  =>",
+        );
+    }
+    let mut rig = rig();
+    rig.check(FULL);
+    let ids = ids(&mut rig, "x");
+    rig.check(&format!(
+        "cancel-delayed {}\n purge full => 1\n at 1100000\n get full => empty",
+        ids[0]
+    ));
+}
+
+#[test]
+fn what_a_full_queue_refuses_and_dead_letters_has_arrived() {
+    let mut rig = rig();
+    rig.check(
+        "queue dead                 => dead 0 0
+         queue full x-max-length=0 x-overflow=reject-publish-dlx x-dead-letter-exchange= \
+            x-dead-letter-routing-key=dead => full 0 0
+         bind full x b
+         publish x b m h.x-delay=10 =>
+         at 1000010
+         queue dead passive         => dead 1 0
+         delayed x                  =>",
+    );
+    assert_eq!(rig.broker.delayed_stats().refused, 0);
+}
