@@ -90,9 +90,11 @@ pub struct Broker {
     pub(crate) outbox: Outbox,
     /// A command is at work on the outbox.
     pub(crate) routing_dead: bool,
-    /// Queues that may keep dead letters for which there was no way yet, and the epoch that those were tried in.
+    /// Queues that may keep dead letters for which there was no way yet, the epoch that those were tried in, and before
+    /// when another epoch is no reason to try them again.
     pub(crate) graves: BTreeSet<QueueId>,
     pub(crate) graves_epoch: u64,
+    pub(crate) graves_rest: Millis,
     /// While recovery reads records: counts of messages whose queues are not made yet.
     pub(crate) logged_counts: LoggedCounts,
     pub(crate) replies: Replies,
@@ -152,6 +154,7 @@ impl Broker {
             routing_dead: false,
             graves: BTreeSet::new(),
             graves_epoch: 1,
+            graves_rest: 0,
             logged_counts: LoggedCounts::default(),
             replies: Replies::default(),
             delayed: Delayed::default(),
@@ -203,7 +206,7 @@ impl Broker {
 
     /// Does what time brings: messages and queues expire, delayed messages go on.
     pub fn tick<S: Sink>(&mut self, cx: &mut Cx<'_, S>) {
-        self.try_graves();
+        self.try_graves(cx.now);
         for id in self.queues.take_due(cx.now) {
             let outcome = self.with_queue(cx, id, |queue, cx, out| queue.tick(cx, out));
             if outcome.is_some_and(|outcome| outcome.delete) {
@@ -215,13 +218,9 @@ impl Broker {
 
     /// When `tick` is next needed; a time that has passed means at once.
     pub fn deadline(&self) -> Option<Millis> {
-        if self.may_try_graves() {
-            return Some(0);
-        }
-        match (self.queues.deadline(), self.delayed.deadline()) {
-            (Some(queue), Some(message)) => Some(queue.min(message)),
-            (queue, message) => queue.or(message),
-        }
+        let graves = self.may_try_graves().then_some(self.graves_rest);
+        let all = [graves, self.queues.deadline(), self.delayed.deadline()];
+        all.into_iter().flatten().min()
     }
 
     /// A connection is gone: so are its exclusive queues and its reply consumers. The server has cancelled its consumers

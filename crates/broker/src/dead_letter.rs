@@ -27,6 +27,10 @@ use crate::{Broker, Cx, Message, Millis, QueueId, Sink};
 
 const X_DEATH: &str = "x-death";
 
+/// Milliseconds between two tries for changes of the topology: where clients come and go it never stands still, and each
+/// try reads and routes a batch of every queue that keeps some.
+const GRAVES_REST: Millis = 200;
+
 /// Where a queue sends what dies in it.
 struct Grave {
     queue: Rc<str>,
@@ -166,12 +170,13 @@ impl Broker {
         self.graves_epoch != self.epoch && !self.graves.is_empty()
     }
 
-    /// Tries all kept dead letters again after a change of the topology.
-    pub(crate) fn try_graves(&mut self) {
-        if !self.may_try_graves() {
+    /// Tries all kept dead letters again after a change of the topology; after many changes, not for each of them.
+    pub(crate) fn try_graves(&mut self, now: Millis) {
+        if now < self.graves_rest || !self.may_try_graves() {
             return;
         }
         self.graves_epoch = self.epoch;
+        self.graves_rest = now.saturating_add(GRAVES_REST);
         let queues = &mut self.queues;
         self.graves.retain(|id| queues.get(*id).is_some_and(Queue::has_graves));
         for id in &self.graves {

@@ -2,7 +2,7 @@
 //!
 //! A dead letter that reaches no queue, or that a queue refuses, moves from its lane to one of the queue's graves: a lane
 //! of its own for each reason. So it survives a restart, costs no memory, and the queue knows of what it died. It is tried
-//! again whenever the topology changes and from time to time, oldest first, a [`BATCH`] at once; what fails waits until all
+//! again when the topology has changed and from time to time, oldest first, a [`BATCH`] at once; what fails waits until all
 //! others had their turn. As long as some of a batch arrive, the next one follows at once.
 //!
 //! A message that reached some of its queues is not sent to those again, except after a restart.

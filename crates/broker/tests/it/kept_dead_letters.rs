@@ -27,7 +27,7 @@ fn what_has_no_way_is_kept_until_there_is_one() {
          kept q                      => 1
          queue dead durable          => dead 0 0
          bind dead dlx ''
-         at 1001002
+         at 1001201
          kept q                      => 0
          queue dead passive          => dead 1 0
          at 1100000
@@ -190,7 +190,7 @@ fn another_dead_letter_exchange_is_a_way_for_what_is_kept() {
          at 1000002
          kept q                      => 1
          bind dead dlx ''
-         at 1000003
+         at 1000202
          kept q                      => 0
          queue dead passive          => dead 1 0",
     );
@@ -258,4 +258,29 @@ fn a_message_goes_through_28_levels_and_none_is_lost() {
     let stats = rig.broker.stats();
     assert_eq!(stats.messages_dead_lettered_expired, stats.messages_dead_lettered_confirmed);
     assert!((0..LEVELS).all(|n| rig.kept(&level(n)) == 0));
+}
+
+/// Clients that come and go change the topology all the time: each tries what is kept, a batch of a thousand, at most every
+/// now and then.
+#[test]
+fn a_topology_that_never_stands_still_is_no_reason_to_try_all_the_time() {
+    let mut rig = scripted(
+        "QUEUE => q 0 0
+         publish '' q a              => q
+         get q                       => a /q
+         reject a
+         queue other                 => other 0 0
+         at 1010000",
+    );
+    let mut ticks = 0;
+    for _ in 0..100 {
+        rig.check("queue t => t 0 0\n delete-queue t => 0");
+        rig.now += 10;
+        while rig.broker.deadline().is_some_and(|time| time <= rig.now) {
+            let (broker, mut cx) = rig.parts();
+            broker.tick(&mut cx);
+            ticks += 1;
+        }
+    }
+    assert!((4..=8).contains(&ticks), "{ticks}");
 }
