@@ -50,6 +50,8 @@ enum Choice {
     Larger,
     /// The smaller one; the larger when one is below zero, which means no limit.
     SmallerLimit,
+    /// The smaller one; the larger when one is not above zero, which means no limit.
+    SmallerTime,
     /// The policy's on a quorum queue, the argument's on another.
     ByKind,
 }
@@ -114,7 +116,9 @@ impl Key {
 /// Every key that a policy may have.
 pub const KEYS: &[Key] = &[
     key("alternate-exchange", Form::Text, "~ is not a valid alternate exchange name"),
-    limit("consumer-timeout", 0, "~ is not a valid consumer timeout"),
+    limit("consumer-timeout", 0, "~ is not a valid consumer timeout")
+        .argument(Choice::SmallerTime)
+        .operator(Choice::SmallerTime),
     key("dead-letter-exchange", Form::Text, "~ is not a valid dead letter exchange name"),
     key("dead-letter-routing-key", Form::Text, "~ is not a valid dead letter routing key"),
     key(
@@ -315,7 +319,8 @@ impl Choice {
             Choice::Smaller => a < b,
             Choice::Larger => a > b,
             Choice::SmallerLimit if a < 0 || b < 0 => a > b,
-            Choice::SmallerLimit => a < b,
+            Choice::SmallerTime if a <= 0 || b <= 0 => a > b,
+            Choice::SmallerLimit | Choice::SmallerTime => a < b,
             Choice::ByKind => kind == QueueKind::Quorum,
         };
         if first_wins { first } else { second }

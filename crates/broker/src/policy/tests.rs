@@ -45,6 +45,15 @@ const OBEYED: &[(&str, &str, &str, &str)] = &[
     ("x-max-length=5", "max-length=4", "max-length=3", "x-max-length=3"),
     ("x-max-length-bytes=5", "", "max-length-bytes=3", "x-max-length-bytes=3"),
     ("x-max-length=0", "max-length=4", "", "x-max-length=0"),
+    // Where 0 means for ever, any other time is smaller.
+    ("x-consumer-timeout=5", "consumer-timeout=4", "consumer-timeout=3", "x-consumer-timeout=3"),
+    ("x-consumer-timeout=3", "consumer-timeout=4", "", "x-consumer-timeout=3"),
+    ("x-consumer-timeout=0", "consumer-timeout=4", "", "x-consumer-timeout=4"),
+    ("x-consumer-timeout=-1", "consumer-timeout=4", "", "x-consumer-timeout=4"),
+    ("x-consumer-timeout=5", "consumer-timeout=0", "", "x-consumer-timeout=5"),
+    ("", "consumer-timeout=0", "consumer-timeout=5", "x-consumer-timeout=5"),
+    ("", "consumer-timeout=5", "consumer-timeout=0", "x-consumer-timeout=5"),
+    ("x-consumer-timeout=0", "consumer-timeout=0", "", "x-consumer-timeout=0"),
     // Of everything else the argument counts.
     ("x-overflow=drop-head", "overflow=reject-publish", "", "x-overflow=drop-head"),
     ("x-dead-letter-exchange=a", "dead-letter-exchange=b", "", "x-dead-letter-exchange=a"),
