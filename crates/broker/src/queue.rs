@@ -14,8 +14,12 @@
 //!              └─────────────────────────────── requeue┘
 //! ```
 //!
-//! Invariants: every stored message that is not settled is exactly one of ready, unacked, in an outbox, or unreadable;
-//! after every command either nothing waits or no consumer can take, unless [`Queue::deadline`] says "at once".
+//! In a quorum queue a message may also wait for its retry before it is ready again (`returns.rs`), and one that is dead may
+//! be kept until it can go where it should (`graves.rs`).
+//!
+//! Invariants: every stored message that is not settled is exactly one of ready, waiting for its retry, unacked, in an
+//! outbox, kept, or unreadable; after every command either nothing waits or no consumer can take, unless
+//! [`Queue::deadline`] says "at once".
 
 pub mod args;
 mod configure;
@@ -278,7 +282,7 @@ impl Queue {
         self.unacked
     }
 
-    /// Body bytes of the messages that wait.
+    /// Body bytes of the messages that wait, for their retry too.
     #[inline]
     pub fn ready_bytes(&self, store: &Store) -> u64 {
         self.ready.live_bytes(store).saturating_sub(self.held_bytes)

@@ -396,7 +396,7 @@ pub const ARGS: &[Arg<QueueArgs>] = &[
         "x-delayed-retry-min",
         Ty::Anything,
         |args, v| args.retry.min = count(v).unwrap_or(0).min(MILLIS_MAX),
-        "How many milliseconds they wait, times how often they came back.",
+        "How many milliseconds they wait: times how often they failed, at most `x-delayed-retry-max`; without that just this.",
     )
     .only(QUORUM)
     .ignored_elsewhere(),
@@ -404,7 +404,7 @@ pub const ARGS: &[Arg<QueueArgs>] = &[
         "x-delayed-retry-max",
         Ty::Anything,
         |args, v| args.retry.max = count(v).filter(|ms| *ms > 0),
-        "The most milliseconds that they wait.",
+        "The most milliseconds that they wait; without it, they always wait `x-delayed-retry-min`.",
     )
     .only(QUORUM)
     .ignored_elsewhere(),

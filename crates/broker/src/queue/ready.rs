@@ -2,8 +2,9 @@
 //!
 //! Invariants of a lane:
 //! 1. A message at or above `cursor` that the store calls live is waiting; there are `fresh` of them.
-//! 2. A message below `cursor` waits only if it is in `requeued` or in the queue's `returned`; else it is unacked, on its
-//!    way to a dead letter exchange, unreadable or dead. The queue does not know which: the channel that holds it does.
+//! 2. A message below `cursor` waits only if it is in `requeued` or in the queue's `returned`; else it waits for its retry
+//!    (`returns.rs`), or is unacked, on its way to a dead letter exchange or to the lane of one that is kept (`graves.rs`),
+//!    unreadable or dead. The queue does not know which of these: the channel that holds it does.
 //! 3. Everything in `requeued` and `returned` was delivered before, and so was everything below `mark`.
 //!
 //! So a waiting message costs nothing here: the store's bitmap is the only list of it.
@@ -14,6 +15,10 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use store::{LaneId, RecoveredLane, Seq, Store};
+
+/// Room for so many that came back stays when none are left, half a KiB: a consumer that gives back one after the other
+/// costs no allocation each.
+const RETURNED_KEPT: usize = 32;
 
 /// One level's messages, in the order of their numbers.
 pub(super) struct Lane {
@@ -224,7 +229,7 @@ impl Ready {
 
     fn forget_returned(&mut self) {
         self.returned.pop_front();
-        if self.returned.is_empty() {
+        if self.returned.is_empty() && self.returned.capacity() > RETURNED_KEPT {
             self.returned = VecDeque::new();
         }
     }
@@ -260,3 +265,6 @@ impl Ready {
         self.lanes.iter().map(|lane| store.stats(lane.id).live_bytes).sum()
     }
 }
+
+#[cfg(test)]
+mod tests;
