@@ -13,7 +13,7 @@ use broker::broker::INTERNAL_USER;
 use broker::queue::Return;
 
 use super::acks::Verdict;
-use super::unacked::BY_GET;
+use super::unacked::{BY_GET, UnackedList};
 use super::{Channel, Mode};
 use crate::amqp::connections::Phase;
 use crate::config::timeout_action::TimeoutAction;
@@ -26,6 +26,8 @@ const INTERVALS: Millis = 32;
 /// Deliveries that were taken back are remembered up to this many stretches of tags, so that a late acknowledgement is not
 /// an error.
 const TAKEN_BACK_MAX: usize = 1024;
+/// A look goes through at most this many deliveries of a channel; the next one goes on there.
+const LOOK_MAX: usize = 4096;
 
 /// Which tags were handed out until when, and which were taken back.
 #[derive(Default)]
@@ -34,6 +36,8 @@ pub(crate) struct Ages {
     notes: VecDeque<(u64, Millis)>,
     /// Stretches of tags that were taken back, both ends included, in order.
     taken_back: VecDeque<(u64, u64)>,
+    /// The tag where the next look begins; 0 unless the last one did not come to the end.
+    next_look: u64,
 }
 
 impl Ages {
@@ -61,6 +65,25 @@ impl Ages {
     fn older_than(&self, age: Millis, now: Millis) -> u64 {
         let old = self.notes.iter().take_while(|(_, at)| at.saturating_add(age) <= now);
         old.last().map_or(0, |(tag, _)| *tag)
+    }
+
+    /// The first delivery below a tag that is late, among a bounded number of them.
+    fn look(
+        &mut self,
+        unacked: &UnackedList,
+        below: u64,
+        is_late: impl Fn(&Ages, u64, u32) -> bool,
+    ) -> Option<u32> {
+        let mut last = None;
+        let mut seen = 0;
+        let late = unacked.between(self.next_look, below).take(LOOK_MAX).find(|(tag, unacked)| {
+            (last, seen) = (Some(*tag), seen + 1);
+            is_late(self, *tag, unacked.consumer)
+        });
+        if late.is_none() {
+            self.next_look = last.filter(|_| seen == LOOK_MAX).map_or(0, |tag| tag + 1);
+        }
+        late.map(|(_, unacked)| unacked.consumer)
     }
 
     fn take_back(&mut self, tag: u64) {
@@ -179,14 +202,13 @@ impl Channel {
         let ages = self.ages.get_or_insert_default();
         ages.note(self.next_tag, oldest, now, shortest / INTERVALS);
         let below = ages.older_than(shortest, now);
-        let late = self.unacked.below(below).find_map(|(tag, unacked)| {
-            let timeout = of(unacked.consumer);
-            let is_late = timeout > 0 && tag < ages.older_than(timeout, now);
-            is_late.then_some((unacked.consumer, timeout))
+        let late = ages.look(&self.unacked, below, |ages, tag, consumer| {
+            let timeout = of(consumer);
+            timeout > 0 && tag < ages.older_than(timeout, now)
         });
-        late.map(|(index, timeout)| {
+        late.map(|index| {
             let consumer = consumers.contains_key(&index).then_some(index);
-            Late { consumer, timeout }
+            Late { consumer, timeout: of(index) }
         })
     }
 }

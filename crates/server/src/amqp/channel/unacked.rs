@@ -75,9 +75,10 @@ impl UnackedList {
         self.places.front().map(|place| place.0)
     }
 
-    /// The deliveries with tags below this one, oldest first.
-    pub(crate) fn below(&self, tag: u64) -> impl Iterator<Item = (u64, Unacked)> {
-        let places = self.places.iter().take_while(move |place| place.0 < tag);
+    /// The deliveries from tag `from` on and below `below`, oldest first.
+    pub(crate) fn between(&self, from: u64, below: u64) -> impl Iterator<Item = (u64, Unacked)> {
+        let first = self.places.partition_point(|place| place.0 < from);
+        let places = self.places.range(first..).take_while(move |place| place.0 < below);
         places.filter_map(|place| Some((place.0, place.1?)))
     }
 

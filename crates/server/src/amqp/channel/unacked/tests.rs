@@ -55,7 +55,8 @@ fn deliveries_of_one_consumer_are_taken_and_the_others_stay() {
     }
     list.take(3);
     assert_eq!(list.oldest(), Some(1));
-    assert_eq!(list.below(5).map(|(tag, _)| tag).collect::<Vec<_>>(), [1, 2, 4]);
+    assert_eq!(list.between(0, 5).map(|(tag, _)| tag).collect::<Vec<_>>(), [1, 2, 4]);
+    assert_eq!(list.between(2, 4).map(|(tag, _)| tag).collect::<Vec<_>>(), [2]);
     let mut taken = Vec::new();
     list.take_of(1, |tag, _| taken.push(tag));
     assert_eq!(taken, [1, 5]);
