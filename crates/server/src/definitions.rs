@@ -30,10 +30,6 @@ const OPERATOR_POLICY: &str = "operator_policy";
 const QUEUE_TYPE: &str = "x-queue-type";
 /// The global parameter that keeps what was imported last; the name is RabbitMQ's.
 const IMPORTED_HASH: &str = "imported_definition_hash_value";
-/// Names of limits.
-const MAX_CONNECTIONS: &str = "max-connections";
-const MAX_CHANNELS: &str = "max-channels";
-const MAX_QUEUES: &str = "max-queues";
 
 /// Why definitions were not imported, or not to the end.
 #[derive(Debug, thiserror::Error)]

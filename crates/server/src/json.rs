@@ -9,10 +9,17 @@ mod tests;
 use amqp::value::{Table, Value};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use broker::vhost::meta::Limits;
 use serde_json::{Map, Number, Value as Json};
 
 /// What stands before the base64 of text that is not UTF-8; the words are RabbitMQ's.
 const NOT_UTF_8: &str = "Not UTF-8, base64 is: ";
+
+/// The limits that are set, by name.
+pub(crate) fn limits_to_json(limits: impl Limits) -> Map<String, Json> {
+    let set = limits.named().filter_map(|(name, limit)| Some((name.to_owned(), limit?.into())));
+    set.collect()
+}
 
 /// One value as RabbitMQ shows it.
 pub(crate) fn to_json(value: &Value) -> Json {

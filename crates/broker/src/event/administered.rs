@@ -9,7 +9,7 @@ use crate::policy::Policy;
 use crate::user::Permissions;
 use crate::user::topic::TopicPermissions;
 use crate::vhost::Vhost;
-use crate::vhost::meta::{UserLimits, VhostLimits};
+use crate::vhost::meta::{Limits, UserLimits, VhostLimits};
 
 use super::{CLI_USER, Event};
 
@@ -57,17 +57,14 @@ impl Event {
 
     /// `user.limits.set`, or `user.limits.cleared` when there are none.
     pub(crate) fn user_limits(user: &str, limits: &UserLimits) -> Event {
-        let set =
-            [("max-connections", limits.max_connections), ("max-channels", limits.max_channels)];
-        limits_event(["user.limits.set", "user.limits.cleared"], &set, |event| {
+        limits_event(["user.limits.set", "user.limits.cleared"], limits, |event| {
             event.with("username", user)
         })
     }
 
     /// `vhost.limits.set`, or `vhost.limits.cleared` when there are none.
     pub(crate) fn vhost_limits(limits: &VhostLimits) -> Event {
-        let set = [("max-connections", limits.max_connections), ("max-queues", limits.max_queues)];
-        limits_event(["vhost.limits.set", "vhost.limits.cleared"], &set, |event| event)
+        limits_event(["vhost.limits.set", "vhost.limits.cleared"], limits, |event| event)
     }
 
     pub(crate) fn vhost_created(vhost: &Vhost, node: &str) -> Event {
@@ -129,15 +126,15 @@ impl Event {
 }
 
 /// Limits come first; what they are called is `limits`.
-fn limits_event(
+fn limits_event<L: Limits>(
     [set, cleared]: [&'static str; 2],
-    limits: &[(&str, Option<i64>)],
+    limits: &L,
     of: impl FnOnce(Event) -> Event,
 ) -> Event {
-    let is_cleared = limits.iter().all(|(_, limit)| limit.is_none());
+    let is_cleared = limits.named().all(|(_, limit)| limit.is_none());
     let event = Event::new(if is_cleared { cleared } else { set });
-    let event = limits.iter().fold(event, |event, (name, limit)| match limit {
-        Some(limit) => event.with(name, Value::I64(*limit)),
+    let event = limits.named().fold(event, |event, (name, limit)| match limit {
+        Some(limit) => event.with(name, Value::I64(limit)),
         None => event,
     });
     of(event).by(CLI_USER).with("name", "limits")

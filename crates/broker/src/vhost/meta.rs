@@ -37,6 +37,38 @@ pub struct UserLimits {
     pub max_channels: Option<i64>,
 }
 
+/// A limit: its name, and its place.
+pub type Limit<T> = (&'static str, fn(&mut T) -> &mut Option<i64>);
+
+/// Limits with the names that commands, definitions and events have for them.
+pub trait Limits: Copy + Default + 'static {
+    /// Every limit.
+    const TABLE: &'static [Limit<Self>];
+
+    /// Each limit by its name.
+    fn named(mut self) -> impl Iterator<Item = (&'static str, Option<i64>)> {
+        Self::TABLE.iter().map(move |(name, place)| (*name, *place(&mut self)))
+    }
+
+    /// Sets the limit of this name; false when there is none.
+    fn set(&mut self, name: &str, limit: Option<i64>) -> bool {
+        let found = Self::TABLE.iter().find(|(known, _)| *known == name);
+        found.map(|(_, place)| *place(self) = limit).is_some()
+    }
+}
+
+const MAX_CONNECTIONS: &str = "max-connections";
+
+impl Limits for VhostLimits {
+    const TABLE: &'static [Limit<VhostLimits>] =
+        &[(MAX_CONNECTIONS, |l| &mut l.max_connections), ("max-queues", |l| &mut l.max_queues)];
+}
+
+impl Limits for UserLimits {
+    const TABLE: &'static [Limit<UserLimits>] =
+        &[(MAX_CONNECTIONS, |l| &mut l.max_connections), ("max-channels", |l| &mut l.max_channels)];
+}
+
 /// Whether one more is too much; answers the limit then.
 pub fn reached(limit: Option<i64>, count: usize) -> Option<i64> {
     limit.filter(|limit| usize::try_from(*limit).is_ok_and(|limit| count >= limit))

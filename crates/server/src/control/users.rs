@@ -1,6 +1,5 @@
 //! Users: adding, deleting, passwords, tags, limits.
 
-use broker::vhost::meta::UserLimits;
 use control::reply::{Refusal, Why};
 use control::request::Request;
 use serde_json::Value;
@@ -33,24 +32,12 @@ pub(super) fn apply(shard: &mut Shard, request: Request) -> Outcome {
             }
         }
         Request::SetUserLimits { user, limits } => {
-            let [max_connections, max_channels] =
-                limits::read(&limits, ["max-connections", "max-channels"])?;
-            let limits = UserLimits { max_connections, max_channels };
-            done(broker.set_user_limits(store, &user, limits))
+            done(broker.set_user_limits(store, &user, limits::read(&limits)?))
         }
         Request::ClearUserLimits { user, limit } => {
-            let mut limits = broker
-                .users()
-                .find(|one| *one.name == *user)
-                .map(|user| user.limits)
-                .unwrap_or_default();
-            match &*limit {
-                "all" => limits = UserLimits::default(),
-                "max-connections" => limits.max_connections = None,
-                "max-channels" => limits.max_channels = None,
-                _ => {}
-            }
-            done(broker.set_user_limits(store, &user, limits))
+            let found = broker.users().find(|one| *one.name == *user);
+            let limits = found.map(|user| user.limits).unwrap_or_default();
+            done(broker.set_user_limits(store, &user, limits::without(limits, &limit)?))
         }
         other => unexpected(&other),
     }

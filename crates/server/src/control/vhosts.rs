@@ -30,9 +30,7 @@ pub(super) fn apply(shard: &mut Shard, request: Request) -> Outcome {
             done(shard.broker.set_vhost_meta(&mut shard.store, &vhost, meta))
         }
         Request::SetVhostLimits { vhost, limits } => {
-            let [max_connections, max_queues] =
-                limits::read(&limits, ["max-connections", "max-queues"])?;
-            let limits = VhostLimits { max_connections, max_queues };
+            let limits = limits::read(&limits)?;
             done(shard.broker.set_vhost_limits(&mut shard.store, &vhost, limits))
         }
         Request::ClearVhostLimits { vhost } => {

@@ -9,14 +9,11 @@ use broker::policy::Policy;
 use broker::queue::Queue;
 use broker::user::User;
 use broker::vhost::Vhost;
-use broker::vhost::meta::VhostLimits;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 
-use super::{
-    IMPORTED_HASH, MAX_CHANNELS, MAX_CONNECTIONS, MAX_QUEUES, OPERATOR_POLICY, VHOST_LIMITS,
-};
+use super::{IMPORTED_HASH, OPERATOR_POLICY, VHOST_LIMITS};
 
-use crate::json::{table_to_json, text};
+use crate::json::{limits_to_json, table_to_json, text};
 use crate::settings::Settings;
 
 /// The lists whose objects say which virtual host they belong to.
@@ -50,7 +47,7 @@ pub(crate) fn export(broker: &Broker, vhost: Option<&str>, settings: &Settings) 
     if let [vhost] = vhosts[..] {
         out["metadata"] = metadata(vhost);
         out["description"] = vhost.meta.description.clone().into();
-        out["limits"] = vhost_limits(vhost).into();
+        out["limits"] = limits_to_json(vhost.limits).into();
     }
     out
 }
@@ -77,27 +74,16 @@ fn user(user: &User) -> Json {
         "password_hash": *user.password_hash,
         "hashing_algorithm": user.hashing.name(),
         "tags": user.tags,
-        "limits": limits([
-            (MAX_CONNECTIONS, user.limits.max_connections),
-            (MAX_CHANNELS, user.limits.max_channels),
-        ]),
+        "limits": limits_to_json(user.limits),
     })
-}
-
-/// The limits that are set.
-fn limits<const N: usize>(limits: [(&str, Option<i64>); N]) -> Map<String, Json> {
-    limits.into_iter().filter_map(|(name, limit)| Some((name.to_owned(), limit?.into()))).collect()
-}
-
-fn vhost_limits(vhost: &Vhost) -> Map<String, Json> {
-    let VhostLimits { max_connections, max_queues } = vhost.limits;
-    limits([(MAX_CONNECTIONS, max_connections), (MAX_QUEUES, max_queues)])
 }
 
 fn vhost(vhost: &Vhost) -> Json {
     // RabbitMQ 3.10 writes limits as pairs here.
-    let limits: Vec<Json> =
-        vhost_limits(vhost).into_iter().map(|(name, limit)| json!([name, limit])).collect();
+    let limits: Vec<Json> = limits_to_json(vhost.limits)
+        .into_iter()
+        .map(|(name, limit)| json!([name, limit]))
+        .collect();
     json!({ "name": *vhost.name, "limits": limits, "metadata": metadata(vhost) })
 }
 
@@ -145,7 +131,7 @@ fn policies(broker: &Broker, wanted: &impl Fn(&str) -> bool) -> Vec<Json> {
 /// Limits of virtual hosts and operator policies are parameters, as in RabbitMQ.
 fn parameters(broker: &Broker, vhosts: &[&Vhost], wanted: &impl Fn(&str) -> bool) -> Vec<Json> {
     let parameter = |vhost: &str, component: &str, name: &str, value: Json| json!({ "vhost": vhost, "component": component, "name": name, "value": value });
-    let limited = vhosts.iter().map(|vhost| (vhost, vhost_limits(vhost)));
+    let limited = vhosts.iter().map(|vhost| (vhost, limits_to_json(vhost.limits)));
     let limited = limited.filter(|(_, limits)| !limits.is_empty());
     let limits = limited
         .map(|(vhost, limits)| parameter(&vhost.name, VHOST_LIMITS, "limits", limits.into()));

@@ -6,7 +6,7 @@ use amqp::value::{Table, Value};
 use broker::policy::{PolicySpec, keys};
 use broker::queue::args::QueueKind;
 use broker::user::password::Hashing;
-use broker::vhost::meta::{UserLimits, VhostLimits, VhostMeta};
+use broker::vhost::meta::{Limits, VhostMeta};
 use broker::{Broker, Cx, ExchangeDeclare, QueueDeclare, Session, Sink};
 use serde_json::{Map, Value as Json};
 
@@ -16,10 +16,7 @@ use super::document::{
     User, Vhost,
 };
 use super::fields::{object, whole};
-use super::{
-    DefinitionsError, MAX_CHANNELS, MAX_CONNECTIONS, MAX_QUEUES, OPERATOR_POLICY, QUEUE_TYPE,
-    Report, VHOST_LIMITS,
-};
+use super::{DefinitionsError, OPERATOR_POLICY, QUEUE_TYPE, Report, VHOST_LIMITS};
 use crate::json::table_from_json;
 use crate::shard::Shard;
 
@@ -95,14 +92,10 @@ impl<S: Sink> Import<'_, '_, S> {
         };
         let done = done.and_then(|_| self.broker.set_user_tags(self.cx.store, name, tags.clone()));
         let done = done.and_then(|_| {
-            let limits = UserLimits {
-                max_connections: limit(limits, MAX_CONNECTIONS),
-                max_channels: limit(limits, MAX_CHANNELS),
-            };
+            let limits = self.limits(name, limits);
             self.broker.set_user_limits(self.cx.store, name, limits)
         });
         pos = pos.max(done.map_err(|error| self.refused(place, error))?);
-        self.ignore_limits(name, limits, &[MAX_CONNECTIONS, MAX_CHANNELS]);
         self.report.made("users", name, pos);
         Ok(())
     }
@@ -148,22 +141,22 @@ impl<S: Sink> Import<'_, '_, S> {
         vhost: &str,
         limits: &Map<String, Json>,
     ) -> Result<(), DefinitionsError> {
-        let set = VhostLimits {
-            max_connections: limit(limits, MAX_CONNECTIONS),
-            max_queues: limit(limits, MAX_QUEUES),
-        };
+        let set = self.limits(vhost, limits);
         let done = self.broker.set_vhost_limits(self.cx.store, vhost, set);
         let pos = done.map_err(|error| self.refused(place, error))?;
-        self.ignore_limits(vhost, limits, &[MAX_CONNECTIONS, MAX_QUEUES]);
         self.report.made("limits", vhost, pos);
         Ok(())
     }
 
-    /// Limits that mean nothing here.
-    fn ignore_limits(&mut self, of: &str, limits: &Map<String, Json>, known: &[&str]) {
-        for name in limits.keys().filter(|name| !known.contains(&name.as_str())) {
-            self.report.ignored("limits", format!("{name} of {of}"));
+    /// Limits, but for those that mean nothing here.
+    fn limits<L: Limits>(&mut self, of: &str, given: &Map<String, Json>) -> L {
+        let mut limits = L::default();
+        for (name, value) in given {
+            if !limits.set(name, whole(value)) {
+                self.report.ignored("limits", format!("{name} of {of}"));
+            }
         }
+        limits
     }
 
     fn permission(&mut self, permission: &Permission) -> Result<(), DefinitionsError> {
@@ -346,11 +339,6 @@ pub(super) fn hashing(algorithm: Option<&str>, version: &str) -> Option<Hashing>
 fn queue_kind(name: &str) -> Option<QueueKind> {
     let name = name.strip_prefix("rabbit_").unwrap_or(name);
     QueueKind::parse(name.strip_suffix("_queue").unwrap_or(name))
-}
-
-/// A limit that is given.
-fn limit(limits: &Map<String, Json>, name: &str) -> Option<i64> {
-    limits.get(name).and_then(whole)
 }
 
 /// A parameter that is an operator policy.

@@ -33,7 +33,7 @@ pub(super) const VHOST: &[Column<Vhost>] = &[
     ("cluster_state", |_| json!([[node_name(), "running"]])),
 ];
 
-/// What users may do; a row with `None` for the exchange is of the permissions for names.
+/// What users may do; a row with an empty exchange is of the permissions for names.
 pub(super) struct Grant<'a> {
     user: &'a str,
     vhost: &'a str,
@@ -106,9 +106,7 @@ pub(super) const LIMITED: &[LimitedColumn] = &[
 pub(super) fn vhost_limits(shard: &Shard, wanted: &List) -> Vec<Row> {
     let meant = shard.broker.vhosts().filter(|vhost| in_vhost(wanted, &vhost.name));
     let limited = meant.filter_map(|vhost| {
-        let limits = &vhost.limits;
-        let limits =
-            show([("max-connections", limits.max_connections), ("max-queues", limits.max_queues)])?;
+        let limits = show(vhost.limits)?;
         Some(row(LIMITED, wanted, &Limited { name: &vhost.name, limits }))
     });
     limited.collect()
@@ -117,11 +115,7 @@ pub(super) fn vhost_limits(shard: &Shard, wanted: &List) -> Vec<Row> {
 pub(super) fn user_limits(shard: &Shard, wanted: &List) -> Vec<Row> {
     let meant = shard.broker.users().filter(|user| of_user(wanted, &user.name));
     let limited = meant.filter_map(|user| {
-        let limits = &user.limits;
-        let limits = show([
-            ("max-channels", limits.max_channels),
-            ("max-connections", limits.max_connections),
-        ])?;
+        let limits = show(user.limits)?;
         Some(row(LIMITED, wanted, &Limited { name: &user.name, limits }))
     });
     limited.collect()
