@@ -13,6 +13,8 @@ use crate::json::table_from_json;
 const NAME_BYTES_MAX: usize = 255;
 /// Objects and arrays in each other below a field; what a table on the wire may have, with some to spare.
 const DEPTH_MAX: usize = 32;
+/// Fields of which nothing is shown, as refusals are logged.
+const SECRET: [&str; 2] = ["password", "password_hash"];
 /// A value that does not fit is shown by this many characters.
 const SHOWN_CHARS_MAX: usize = 60;
 
@@ -69,7 +71,10 @@ impl<'a> Fields<'a> {
     }
 
     fn unexpected(&self, field: &str, expected: &str, json: &Json) -> DefinitionsError {
-        self.refused(field, &unexpected(expected, json))
+        match SECRET.contains(&field) {
+            true => self.refused(field, &format!("expected {expected}")),
+            false => self.refused(field, &unexpected(expected, json)),
+        }
     }
 
     fn found(&self, field: &str) -> Option<&Json> {

@@ -187,6 +187,17 @@ fn a_half_valid_file_changes_nothing() {
             json!({"name": "u", "password_hash": "", "hashing_algorithm": "rot13"}),
             "users[1] 'u': field 'hashing_algorithm': unknown algorithm 'rot13'",
         ),
+        // What is refused is logged, and a password must not be.
+        (
+            "users",
+            json!({"name": "u", "password": 12345}),
+            "users[1] 'u': field 'password': expected a text",
+        ),
+        (
+            "users",
+            json!({"name": "u", "password_hash": ["K9v8"]}),
+            "users[1] 'u': field 'password_hash': expected a text",
+        ),
         ("users", json!("u"), "users[1]: expected an object, got \"u\""),
     ];
     for (list, object, expected) in rows {
