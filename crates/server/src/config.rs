@@ -375,7 +375,7 @@ const TABLE: &[Setting<ServeConfig>] = &[
         name: "frame_max",
         value: "BYTES",
         field: |c| &mut c.frame_max,
-        doc: "The largest frame, from 4096 bytes.",
+        doc: "The largest frame, from 4096 to 134217728 bytes.",
         ..PROTOCOL
     },
     Setting {

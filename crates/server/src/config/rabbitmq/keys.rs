@@ -214,8 +214,9 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     key(
         "prometheus.authentication.enabled",
-        IsRefused(
-            "metrics are served without authentication: set it to nothing, and prometheus.tcp.ip to an address that only the scraper reaches",
+        Takes(
+            &["false"],
+            "metrics are served without authentication: set it to false, and prometheus.tcp.ip to an address that only the scraper reaches",
         ),
     ),
     key("prometheus.*", Nothing("metrics are served in one form, at /metrics")),

@@ -264,7 +264,8 @@ fn what_has_no_effect_is_named_once() {
     let expected = "DIR/rabbitmq.conf:2: vm_memory_high_watermark.relative has no effect beside \
                     vm_memory_high_watermark.absolute (DIR/rabbitmq.conf:1)";
     assert_eq!(notes(both), [expected]);
-    assert_eq!(notes("auth_backends.1 = internal\nproxy_protocol = false"), Vec::<String>::new());
+    let taken = "auth_backends.1 = internal\nproxy_protocol = false\nprometheus.authentication.enabled = false";
+    assert_eq!(notes(taken), Vec::<String>::new());
 }
 
 #[test]
@@ -304,6 +305,10 @@ fn what_cannot_be_is_refused_with_its_line() {
         (
             "auth_backends.1 = ldap",
             "auth_backends.1: users are those of the broker itself (internal); no other backend is there",
+        ),
+        (
+            "prometheus.authentication.enabled = true",
+            "prometheus.authentication.enabled: metrics are served without authentication: set it to false, and prometheus.tcp.ip to an address that only the scraper reaches",
         ),
         (
             "auth_mechanisms.1 = RABBIT-CR-DEMO",
@@ -389,6 +394,23 @@ fn rabbitmqs_variables_are_understood() {
     assert_eq!(config.default_pass, "s3cret");
     let expected = "environment: RABBITMQ_ERLANG_COOKIE, RABBITMQ_USE_LONGNAME have no effect here";
     assert_eq!(loaded.notes, [expected]);
+}
+
+#[test]
+fn an_address_alone_has_rabbitmqs_port() {
+    for (address, port, expected) in [
+        ("127.0.0.1", "", "127.0.0.1:5672"),
+        ("::1", "", "[::1]:5672"),
+        ("127.0.0.1", "5999", "127.0.0.1:5999"),
+        ("", "5999", "*:5999"),
+    ] {
+        let world = World::default()
+            .variable("RABBITMQ_NODE_IP_ADDRESS", address)
+            .variable("RABBITMQ_NODE_PORT", port);
+        let loaded = world.load_named(None).unwrap();
+        assert_eq!(loaded.config.amqp_listen[0].to_string(), expected);
+        assert_eq!(loaded.notes, <[String; 0]>::default());
+    }
 }
 
 #[test]

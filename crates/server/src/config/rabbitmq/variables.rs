@@ -5,6 +5,9 @@ use service::config::{Assignment, ConfigError, Foreign, Origin, Sources};
 use super::value;
 
 const PREFIX: &str = "RABBITMQ_";
+/// Where AMQP is spoken; each has its default where only the other is set.
+const NODE_PORT: &str = "RABBITMQ_NODE_PORT";
+const NODE_IP_ADDRESS: &str = "RABBITMQ_NODE_IP_ADDRESS";
 
 /// Variables that are read elsewhere: where a file is, and the first user (rows of the settings).
 const READ_ELSEWHERE: [&str; 8] = [
@@ -28,16 +31,16 @@ pub(super) fn read(
         let (_, value) = sources.environment.iter().find(|(name, _)| name == wanted)?;
         value.to_str().filter(|value| !value.is_empty())
     };
-    if let Some(port) = find("RABBITMQ_NODE_PORT") {
-        let origin = Origin::Environment("RABBITMQ_NODE_PORT".to_owned());
-        let address =
-            find("RABBITMQ_NODE_IP_ADDRESS").map_or_else(|| Ok("*".to_owned()), value::host);
+    let (address, port) = (find(NODE_IP_ADDRESS), find(NODE_PORT));
+    if let Some(variable) = port.map(|_| NODE_PORT).or(address.map(|_| NODE_IP_ADDRESS)) {
+        let origin = Origin::Environment(variable.to_owned());
         let bad = |reason| ConfigError::Bad {
             name: "amqp_listen".to_owned(),
             origin: origin.clone(),
             reason,
         };
-        let (host, port) = (address.map_err(bad)?, value::port(port).map_err(bad)?);
+        let host = value::host(address.unwrap_or("*")).map_err(bad)?;
+        let port = value::port(port.unwrap_or("5672")).map_err(bad)?;
         let values = vec![format!("{host}:{port}")];
         foreign.variables.push(Assignment { name: "amqp_listen".to_owned(), values, origin });
     }
@@ -45,7 +48,7 @@ pub(super) fn read(
     for (name, value) in &sources.environment {
         let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else { continue };
         let is_read = READ_ELSEWHERE.contains(&name)
-            || matches!(name, "RABBITMQ_NODE_PORT" | "RABBITMQ_NODE_IP_ADDRESS")
+            || matches!(name, NODE_PORT | NODE_IP_ADDRESS)
             || (name == "RABBITMQ_LOGS" && value == "-");
         if name.starts_with(PREFIX) && !value.is_empty() && !is_read && !is_service_link(name) {
             ignored.push(name);
