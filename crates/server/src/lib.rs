@@ -201,6 +201,9 @@ fn first_user(
 ) -> Result<(), broker::AdminError> {
     let (user, vhost) = (&*config.default_user, &*config.default_vhost);
     if vhost != "/" {
+        // Nobody is connected yet.
+        let mut sink = amqp::connections::Connections::default();
+        broker.delete_vhost(&mut broker::Cx { store, sink: &mut sink, now: unix_ms() }, "/")?;
         broker.add_vhost(store, vhost)?;
     }
     if has_users {
@@ -246,7 +249,7 @@ async fn serve(
     let http = service::listen::bind("metrics", &node.config.metrics_listen)?;
     node.config.metrics_listen = addresses(http.iter().map(TcpListener::local_addr))?;
     for listener in &http {
-        note(&shard, node, "metrics", listener)?;
+        note(&shard, node, "metrics", listener.local_addr().map_err(io(NO_ADDRESS))?);
     }
     let (_http, asks) =
         service::http::start(http).map_err(io("cannot start the metrics thread"))?;
@@ -298,18 +301,11 @@ async fn end(shard: &Rc<RefCell<Shard>>, acceptors: &mut Vec<JoinHandle<()>>) {
 }
 
 /// Remembers a listener, and tells of it when the process starts.
-fn note(
-    shard: &Rc<RefCell<Shard>>,
-    node: &Node,
-    protocol: &'static str,
-    listener: &TcpListener,
-) -> Result<(), RunError> {
-    let address = listener.local_addr().map_err(io(NO_ADDRESS))?;
+fn note(shard: &Rc<RefCell<Shard>>, node: &Node, protocol: &'static str, address: SocketAddr) {
     shard.borrow_mut().listeners.push((protocol, address));
     if !node.was_up {
         service::startup::listening(protocol, address);
     }
-    Ok(())
 }
 
 const NO_ADDRESS: &str = "cannot tell the address of a listener";
@@ -323,33 +319,33 @@ fn addresses(
     of.map(|address| address.map(named)).collect::<Result<_, _>>().map_err(io(NO_ADDRESS))
 }
 
-/// The tasks that accept connections.
+/// The tasks that accept connections. There are none before nothing can fail any more.
 fn listen(shard: &Rc<RefCell<Shard>>, node: &mut Node) -> Result<Vec<JoinHandle<()>>, RunError> {
-    let mut acceptors = Vec::new();
     let plain = service::listen::bind("amqp", &node.config.amqp_listen)?;
-    node.config.amqp_listen = addresses(plain.iter().map(TcpListener::local_addr))?;
-    let mut add = |listener: TcpListener, tls: Option<Tls>| {
-        let listener =
-            tokio::net::TcpListener::from_std(listener).map_err(io("cannot watch a listener"))?;
-        acceptors.push(spawn_local(accept(Rc::clone(shard), listener, tls)));
-        Ok::<_, RunError>(())
-    };
-    for listener in plain {
-        note(shard, node, "amqp", &listener)?;
-        add(listener, None)?;
-    }
-    if !node.config.amqps_listen.is_empty() {
-        let acceptor = service::tls::server_config(&node.config.tls())?.into();
-        let login_from = node.config.ssl_cert_login_from;
-        let tls = Tls { acceptor, login_from };
-        let secured = service::listen::bind("amqps", &node.config.amqps_listen)?;
-        node.config.amqps_listen = addresses(secured.iter().map(TcpListener::local_addr))?;
-        for listener in secured {
-            note(shard, node, "amqps", &listener)?;
-            add(listener, Some(tls.clone()))?;
+    let (tls, secured) = match &*node.config.amqps_listen {
+        [] => (None, Vec::new()),
+        named => {
+            let acceptor = service::tls::server_config(&node.config.tls())?.into();
+            let tls = Tls { acceptor, login_from: node.config.ssl_cert_login_from };
+            (Some(tls), service::listen::bind("amqps", named)?)
         }
-    }
-    Ok(acceptors)
+    };
+    let amqp_listen = addresses(plain.iter().map(TcpListener::local_addr))?;
+    let amqps_listen = addresses(secured.iter().map(TcpListener::local_addr))?;
+    let plain = plain.into_iter().map(|listener| ("amqp", None, listener));
+    let secured = secured.into_iter().map(|listener| ("amqps", tls.clone(), listener));
+    let watched = plain.chain(secured).map(|(protocol, tls, listener)| {
+        let address = listener.local_addr().map_err(io(NO_ADDRESS))?;
+        let watched = tokio::net::TcpListener::from_std(listener);
+        Ok((protocol, tls, address, watched.map_err(io("cannot watch a listener"))?))
+    });
+    let watched: Vec<_> = watched.collect::<Result<_, RunError>>()?;
+    (node.config.amqp_listen, node.config.amqps_listen) = (amqp_listen, amqps_listen);
+    let accepted = watched.into_iter().map(|(protocol, tls, address, listener)| {
+        note(shard, node, protocol, address);
+        spawn_local(accept(Rc::clone(shard), listener, tls))
+    });
+    Ok(accepted.collect())
 }
 
 /// Tells every client, and waits until they are gone or have had their time.

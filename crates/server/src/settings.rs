@@ -25,9 +25,13 @@ pub(crate) struct Settings {
     pub(crate) product: String,
     pub(crate) version: String,
     pub(crate) cluster_name: String,
+    /// The same without what was set while the node ran.
+    pub(crate) own_cluster_name: String,
     /// How clients may log in, in the order in which they are offered it.
     pub(crate) mechanisms: Vec<Mechanism>,
     pub(crate) data_dir: PathBuf,
+    /// The memory that parts are counted from, where a setting says so.
+    pub(crate) memory_total: Option<u64>,
     /// Resident memory that turns the memory alarm on.
     pub(crate) memory_limit: u64,
     /// Free disk that turns the disk alarm on.
@@ -61,7 +65,9 @@ impl Settings {
             product: config.product.clone(),
             version: config.product_version.clone(),
             cluster_name: config.cluster_name.clone(),
+            own_cluster_name: config.cluster_name.clone(),
             data_dir: config.data_dir.clone(),
+            memory_total: given.map(|size| size.0),
             memory_limit: config.vm_memory_high_watermark.bytes(total),
             disk_free_limit: config.disk_free_limit.bytes(total),
             mechanisms: config.auth_mechanisms.clone(),

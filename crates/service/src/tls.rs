@@ -175,15 +175,17 @@ fn refused(what: &'static str, path: &Path, error: pem::Error) -> TlsError {
     TlsError::File { what, path: path.to_owned(), reason }
 }
 
-/// Until when each certificate of a file is valid, in Unix milliseconds; one that cannot be read is left out.
+/// Until when each certificate of a file is valid, in Unix milliseconds.
 pub fn valid_until(path: &Path) -> Result<Vec<u64>, TlsError> {
-    let certificates = certificates("a certificate", path)?;
-    let until = certificates.iter().filter_map(|certificate| {
-        let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+    let what = "a certificate";
+    let until = |certificate: &CertificateDer<'_>| {
+        let (_, certificate) = X509Certificate::from_der(certificate).map_err(|error| {
+            TlsError::File { what, path: path.to_owned(), reason: error.to_string() }
+        })?;
         let seconds = certificate.validity().not_after.timestamp();
-        u64::try_from(seconds).ok()?.checked_mul(1000)
-    });
-    Ok(until.collect())
+        Ok(u64::try_from(seconds).unwrap_or(0).saturating_mul(1000))
+    };
+    certificates(what, path)?.iter().map(until).collect()
 }
 
 /// The user name that a client's certificate gives it; `None` when the certificate cannot be

@@ -12,6 +12,9 @@
 //!
 //! `NODE` is the node's name. Spaces at the ends of lines, and bold type, do not count.
 
+mod connections;
+mod node;
+
 use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 
@@ -252,7 +255,7 @@ fn delayed_messages_are_listed_cancelled_and_released() {
     assert_eq!(broker.ctl(&["list_delayed", "-s", "--limit", "1"]).lines().count(), 1);
     broker.ctl(&["cancel_delayed", first[0]]);
     broker.ctl(&["release_delayed", second[0]]);
-    assert_eq!(broker.ctl(&["list_delayed", "-s"]).trim(), "");
+    assert_eq!(broker.ctl(&["list_delayed", "-s"]), "");
     channel.consume(&consume("q"));
     channel.expect_bodies(&["second"]);
 }

@@ -16,7 +16,7 @@ pub(super) fn close(shard: &mut Shard, which: &Which, reason: &str) -> Outcome {
     let closed = match which {
         Which::One(name) => {
             let is_meant =
-                |one: &Connection| connection_pid(one.id) == *name || *one.name == **name;
+                |one: &Connection| connection_pid(one.id) == *name || *one.facts.name == **name;
             let closed = close_those(shard, reason, 1, is_meant);
             if closed == 0 {
                 return Err(Refusal::new(Why::NotFound, format!("no connection {name}")));
@@ -58,8 +58,6 @@ fn close_those(
         .filter(|(_, one)| one.phase == Phase::Running && is_meant(one));
     let meant: Vec<usize> = meant.map(|(conn, _)| conn).take(limit).collect();
     let error = AmqpError::new(ReplyCode::ConnectionForced, reason);
-    for conn in &meant {
-        shard.close_connection(*conn, &error);
-    }
+    shard.close_connections(&meant, &error);
     meant.len()
 }

@@ -3,7 +3,7 @@
 use control::reply::Refusal;
 use control::request::Request;
 use serde_json::{Value, json};
-use service::config::Setting;
+use service::config::{ENVIRONMENT_PREFIX, Setting};
 use service::tls;
 
 use crate::config::{SETTINGS, ServeConfig};
@@ -32,31 +32,59 @@ fn settings(config: &ServeConfig) -> Value {
     Value::Object(SETTINGS.table.iter().map(row).collect())
 }
 
-/// The certificates of the TLS listeners and of the authorities for clients.
+/// The certificates of the TLS listeners and of the authorities for clients, or why they cannot be read.
 fn certificates(config: &ServeConfig) -> Value {
     let files = [&config.tls_cert, &config.tls_ca];
     let now_ms = crate::shard::unix_ms();
-    let found = files.into_iter().flatten().flat_map(|file| {
-        let until = tls::valid_until(file).unwrap_or_default();
-        until.into_iter().map(move |until_ms| {
-            json!({
-                "file": file,
-                "until": service::time::rfc3339(until_ms),
-                "seconds_left": (until_ms as i64 - now_ms as i64) / 1000,
-            })
-        })
+    let found = files.into_iter().flatten().flat_map(|file| match tls::valid_until(file) {
+        Err(error) => vec![json!({ "file": file, "error": error.to_string() })],
+        Ok(until) => {
+            let one = |until_ms: u64| {
+                json!({
+                    "file": file,
+                    "until": service::time::rfc3339(until_ms),
+                    "seconds_left": (until_ms as i64 - now_ms as i64) / 1000,
+                })
+            };
+            until.into_iter().map(one).collect()
+        }
     });
     found.collect()
 }
 
-/// The variables that this process may have been started with; none of a password.
+/// The variables that this process may have been started with. Values are shown of those that are
+/// known to hold no secret.
 fn environment() -> Value {
-    let is_ours = |name: &str| name.starts_with("LEVERET_") || name.starts_with("RABBITMQ_");
-    let is_secret = |name: &str| name.contains("PASS") || name.contains("COOKIE");
+    let is_ours = |name: &str| name.starts_with(ENVIRONMENT_PREFIX) || is_of_rabbitmq(name);
     let variables = std::env::vars_os().filter_map(|(name, value)| {
-        let name = name.to_str()?.to_owned();
-        let value = value.to_string_lossy().into_owned();
-        (is_ours(&name) && !is_secret(&name)).then(|| (name, json!(value)))
+        let name = name.to_str().filter(|name| is_ours(name))?.to_owned();
+        let value = value.to_string_lossy();
+        let shown = if is_secret(&name, &value) { "(set)" } else { &value };
+        let shown = json!(shown);
+        Some((name, shown))
     });
     Value::Object(variables.collect())
+}
+
+fn is_of_rabbitmq(name: &str) -> bool {
+    name.starts_with("RABBITMQ_")
+}
+
+/// Settings of what runs beside the broker are not known here, and so are all secret.
+fn is_secret(name: &str, value: &str) -> bool {
+    let has_credentials = value.contains("://") && value.contains('@');
+    let is_row = |row: &Setting<ServeConfig>| {
+        let mut names = row.also.iter().chain([&row.name]);
+        !row.secret && names.any(|known| SETTINGS.spelling.variable(known) == name)
+    };
+    has_credentials
+        || match is_of_rabbitmq(name) {
+            // Arguments for Erlang may set its cookie.
+            true => name.contains("PASS") || [name, value].iter().any(|text| names_cookie(text)),
+            false => !SETTINGS.table.iter().any(is_row),
+        }
+}
+
+fn names_cookie(text: &str) -> bool {
+    text.to_ascii_lowercase().contains("cookie")
 }

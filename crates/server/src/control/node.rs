@@ -12,6 +12,7 @@ use service::machine;
 
 use super::answer::{Outcome, done, unexpected};
 use crate::config::ServeConfig;
+use crate::settings::Settings;
 use crate::shard::Shard;
 
 /// The global parameter that keeps the name of the cluster, once it was changed.
@@ -56,21 +57,20 @@ pub(super) fn apply(shard: &mut Shard, request: Request) -> Outcome {
             Ok((Value::Null, 0))
         }
         Request::SetMemoryLimit { limit } => {
-            shard.alarms.memory_limit = bytes(limit)?;
+            shard.alarms.memory_limit = bytes(limit, &shard.settings)?;
             shard.check_alarms();
             Ok((Value::Null, 0))
         }
         Request::SetDiskFreeLimit { limit } => {
-            shard.alarms.disk_free_limit = bytes(limit)?;
+            shard.alarms.disk_free_limit = bytes(limit, &shard.settings)?;
             shard.check_alarms();
             Ok((Value::Null, 0))
         }
         Request::SetClusterName { name } => {
             let value = Value::from(&*name).to_string();
             let set = shard.broker.set_parameter(&mut shard.store, None, "", CLUSTER_NAME, &value);
-            let set = done(set)?;
             restore(shard);
-            Ok(set)
+            done(set)
         }
         Request::SetChannelMax { channel_max } => {
             let mut settings = (*shard.settings).clone();
@@ -109,7 +109,8 @@ pub(super) fn answer_stopped(config: &ServeConfig, request: &Request) -> Result<
     }
 }
 
-/// After a start: what was set while an earlier one ran, and is kept.
+/// After a start, and after a change of global parameters: what was set while the node ran, and is
+/// kept.
 pub(crate) fn restore(shard: &mut Shard) {
     let named = shard.broker.parameters().find(|parameter| {
         parameter.vhost.is_none()
@@ -117,11 +118,9 @@ pub(crate) fn restore(shard: &mut Shard) {
             && parameter.name == CLUSTER_NAME
     });
     let name = named.and_then(|parameter| serde_json::from_str::<String>(parameter.value).ok());
-    if let Some(name) = name {
-        let mut settings = (*shard.settings).clone();
-        settings.cluster_name = name;
-        shard.settings = settings.into();
-    }
+    let mut settings = (*shard.settings).clone();
+    settings.cluster_name = name.unwrap_or_else(|| settings.own_cluster_name.clone());
+    shard.settings = settings.into();
 }
 
 /// The process ends as after a signal, what runs beside the broker first.
@@ -150,16 +149,16 @@ fn set_log_level(level: &str) -> Outcome {
     Ok((Value::Null, 0))
 }
 
-fn bytes(amount: Amount) -> Result<u64, Refusal> {
-    match amount {
-        Amount::Bytes(bytes) => Ok(bytes),
-        Amount::OfMemory(part) => {
-            let total = machine::total_memory(&machine::root()).map_err(|error| {
-                Refusal::new(Why::Failed, format!("cannot tell the machine's memory: {error}"))
-            })?;
-            Ok((total as f64 * part) as u64)
-        }
-    }
+fn bytes(amount: Amount, settings: &Settings) -> Result<u64, Refusal> {
+    let part = match amount {
+        Amount::Bytes(bytes) => return Ok(bytes),
+        Amount::OfMemory(part) => part,
+    };
+    let measured = || machine::total_memory(&machine::root());
+    let total = settings.memory_total.map_or_else(measured, Ok).map_err(|error| {
+        Refusal::new(Why::Failed, format!("cannot tell the machine's memory: {error}"))
+    })?;
+    Ok((total as f64 * part) as u64)
 }
 
 fn status(shard: &Shard) -> Value {

@@ -6,6 +6,7 @@ use control::request::Request;
 use serde_json::Value;
 
 use super::answer::{Outcome, done, unexpected};
+use super::node::restore;
 use crate::json::table_from_json;
 use crate::shard::Shard;
 
@@ -39,11 +40,15 @@ pub(super) fn apply(shard: &mut Shard, request: Request) -> Outcome {
         Request::SetParameter { vhost, component, name, value } => {
             parse(&value)?;
             let Shard { broker, store, .. } = shard;
-            done(broker.set_parameter(store, vhost.as_deref(), &component, &name, &value))
+            let set = broker.set_parameter(store, vhost.as_deref(), &component, &name, &value);
+            restore(shard);
+            done(set)
         }
         Request::ClearParameter { vhost, component, name } => {
             let Shard { broker, store, .. } = shard;
-            done(broker.clear_parameter(store, vhost.as_deref(), &component, &name))
+            let cleared = broker.clear_parameter(store, vhost.as_deref(), &component, &name);
+            restore(shard);
+            done(cleared)
         }
         other => unexpected(&other),
     }

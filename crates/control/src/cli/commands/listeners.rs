@@ -103,7 +103,10 @@ pub(super) const TABLE: &[Command] = &[
                 .as_array()
                 .into_iter()
                 .flatten()
-                .map(|one| format!("{}: valid until {}", text(&one["file"]), text(&one["until"])))
+                .map(|one| match one["error"].as_str() {
+                    Some(error) => format!("{}: {error}", text(&one["file"])),
+                    None => format!("{}: valid until {}", text(&one["file"]), text(&one["until"])),
+                })
                 .collect();
             session.value(&found, &lines.join("\n"));
             Ok(())
@@ -245,11 +248,14 @@ fn check_certificates(session: &mut Session, given: &Given) -> Result<(), Failur
         return Err(given.invalid(&why));
     };
     let span_s = within.parse::<i64>().unwrap_or(0).saturating_mul(*seconds);
-    let expiring: Vec<String> = session
-        .ask(&Request::Certificates)?
-        .as_array()
-        .into_iter()
-        .flatten()
+    let found = session.ask(&Request::Certificates)?;
+    let certificates = || found.as_array().into_iter().flatten();
+    let unread: Vec<&str> = certificates().filter_map(|one| one["error"].as_str()).collect();
+    if !unread.is_empty() {
+        let text = format!("Certificates that cannot be checked:\n{}", unread.join("\n"));
+        return Err(Failure::new(UNAVAILABLE, text));
+    }
+    let expiring: Vec<String> = certificates()
         .filter(|one| one["seconds_left"].as_i64().is_some_and(|left| left <= span_s))
         .map(|one| format!("{} is valid until {}", text(&one["file"]), text(&one["until"])))
         .collect();
