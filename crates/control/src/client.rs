@@ -7,15 +7,19 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::REPLY_BYTES_MAX;
+use crate::LINE_BYTES_MAX;
 use crate::address::Address;
 use crate::reply::{Refusal, Reply, Row};
 use crate::request::Request;
+
+#[cfg(test)]
+mod tests;
 
 /// A connection to a node.
 #[derive(Debug)]
 pub struct Client {
     stream: BufReader<UnixStream>,
+    line_bytes_max: usize,
 }
 
 /// Why a node was not reached, or not to the end.
@@ -38,6 +42,12 @@ pub enum ClientError {
     /// The connection broke.
     #[error("the connection to the node was lost: {0}")]
     Lost(io::Error),
+    /// A request that no node reads, or an answer that is not read here.
+    #[error("the {what} is too long: {LINE_BYTES_MAX} bytes in a line are the limit")]
+    TooLong {
+        /// Of the two.
+        what: &'static str,
+    },
     /// An answer that this version does not understand.
     #[error("the node's answer makes no sense here: {0}; is it of another version?")]
     Answer(String),
@@ -54,7 +64,7 @@ impl Client {
         })?;
         stream.set_read_timeout(timeout).map_err(ClientError::Lost)?;
         stream.set_write_timeout(timeout).map_err(ClientError::Lost)?;
-        Ok(Client { stream: BufReader::new(stream) })
+        Ok(Client { stream: BufReader::new(stream), line_bytes_max: LINE_BYTES_MAX })
     }
 
     /// Asks, hands over rows as they come, and gives what the answer ends with.
@@ -66,6 +76,9 @@ impl Client {
         let mut line =
             serde_json::to_vec(request).map_err(|error| ClientError::Answer(error.to_string()))?;
         line.push(b'\n');
+        if line.len() > self.line_bytes_max {
+            return Err(ClientError::TooLong { what: "request" });
+        }
         self.stream.get_mut().write_all(&line).map_err(lost)?;
         loop {
             match self.line()? {
@@ -78,10 +91,13 @@ impl Client {
 
     fn line(&mut self) -> Result<Reply, ClientError> {
         let mut line = Vec::new();
-        let mut limited = (&mut self.stream).take(REPLY_BYTES_MAX as u64);
+        let mut limited = (&mut self.stream).take(self.line_bytes_max as u64);
         limited.read_until(b'\n', &mut line).map_err(lost)?;
         if line.is_empty() {
             return Err(ClientError::Lost(io::ErrorKind::UnexpectedEof.into()));
+        }
+        if line.len() >= self.line_bytes_max && !line.ends_with(b"\n") {
+            return Err(ClientError::TooLong { what: "answer" });
         }
         serde_json::from_slice(&line).map_err(|error| ClientError::Answer(error.to_string()))
     }

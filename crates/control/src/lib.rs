@@ -15,8 +15,6 @@ pub mod request;
 /// The socket's name in the data directory.
 pub const SOCKET_NAME: &str = "control.sock";
 
-/// Bytes of one request, the end of its line included: 64 MiB, for large definitions.
-pub const REQUEST_BYTES_MAX: usize = 64 << 20;
-
-/// Bytes of one line of an answer: 256 MiB, for the definitions of a large node.
-pub const REPLY_BYTES_MAX: usize = 256 << 20;
+/// Bytes of a request, or of one line of an answer, with its end: 256 MiB, for the definitions of a
+/// large node. What can be exported can be imported.
+pub const LINE_BYTES_MAX: usize = 256 << 20;

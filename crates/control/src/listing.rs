@@ -250,7 +250,7 @@ impl Listing {
         self.row().shown
     }
 
-    /// Whether RabbitMQ lists it row by row, and does not collect all rows first.
+    /// Whether it is listed row by row, as RabbitMQ lists what there may be much of.
     pub fn is_streamed(self) -> bool {
         matches!(
             self,
@@ -260,6 +260,7 @@ impl Listing {
                 | Listing::Consumers
                 | Listing::Connections
                 | Listing::Channels
+                | Listing::Delayed
         )
     }
 

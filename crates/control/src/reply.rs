@@ -12,7 +12,9 @@ pub type Row = Map<String, Value>;
 pub enum Reply {
     /// A part of a listing; more lines follow.
     Rows(Vec<Row>),
-    /// It is done, and durable; null when there is nothing to say about it.
+    /// It is done, and what was set or declared is durable. Messages that were purged, cancelled or
+    /// released go as acknowledged ones do: a crash right after may bring them back. Null when there
+    /// is nothing to say about it.
     Done(Value),
     /// It is not.
     Refused(Refusal),

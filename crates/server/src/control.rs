@@ -2,7 +2,8 @@
 //! starts while the process goes on.
 //!
 //! The socket has a thread of its own, which reads requests and writes answers; what a request does
-//! happens on the shard's thread, in short turns between those of the connections.
+//! happens on the shard's thread in one turn, between those of the connections. What may be long, a
+//! listing, takes several.
 
 mod answer;
 mod connections;

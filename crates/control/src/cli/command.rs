@@ -69,6 +69,8 @@ pub(super) struct Command {
     pub(super) check: fn(&Given) -> Result<(), Failure>,
     /// Whether the application has to run; else the command looks for itself.
     pub(super) needs_app: bool,
+    /// Whether the node may take as long as it takes, unless `--timeout` says something else.
+    pub(super) is_patient: bool,
     /// Shown before it begins, unless that is not wanted.
     pub(super) banner: fn(&Given, &Session) -> String,
     pub(super) run: fn(&mut Session, &Given) -> Result<(), Failure>,
@@ -85,6 +87,7 @@ pub(super) const COMMAND: Command = Command {
     flags: &[],
     check: |_| Ok(()),
     needs_app: true,
+    is_patient: false,
     banner: |_, _| String::new(),
     run: |_, _| Ok(()),
 };

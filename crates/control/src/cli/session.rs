@@ -14,7 +14,8 @@ use crate::listing::Listing;
 use crate::reply::Row;
 use crate::request::{List, Request};
 
-/// How long a node may take for a line of its answer, unless `--timeout` says something else: 60 s.
+/// How long a node may take for a line of its answer, unless the command is patient or `--timeout`
+/// says something else: 60 s.
 const TIMEOUT_S: f64 = 60.0;
 
 /// See the module.
@@ -50,6 +51,7 @@ impl<'a> Session<'a> {
             timeout_s: match options.get("timeout") {
                 // `infinity`, and what is as good, is no limit.
                 Some(text) => text.parse().ok().filter(|seconds| (0.001..1e9).contains(seconds)),
+                None if given.command.is_some_and(|command| command.is_patient) => None,
                 None => Some(TIMEOUT_S),
             },
             node: options.get("node").map_or_else(node_name, str::to_owned),

@@ -1,7 +1,8 @@
 //! What is so of every command.
 
 use super::commands::{all, find};
-use super::{Tool, help};
+use super::session::Session;
+use super::{Tool, arguments, help};
 use crate::listing::Listing;
 
 /// Commands of RabbitMQ 3.10 and 4.x that tools and people use, by tool.
@@ -82,5 +83,23 @@ fn what_a_listing_shows_are_columns_of_it() {
         for column in listing.shown() {
             assert!(listing.columns().contains(column), "{listing:?} {column}");
         }
+    }
+}
+
+/// A node with a large log takes minutes to start, and an import of many queues as long.
+#[test]
+fn what_takes_long_is_waited_for() {
+    for (line, timeout_s) in [
+        ("start_app", None),
+        ("stop_app", None),
+        ("import_definitions all.json", None),
+        ("start_app --timeout 5", Some(5.0)),
+        ("list_queues", Some(60.0)),
+        ("list_queues --timeout infinity", None),
+    ] {
+        let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        let given = arguments::read(Tool::Ctl, &words).map_err(|failure| failure.text).unwrap();
+        let session = Session::new(&given, &|_| Err(String::new()));
+        assert_eq!(session.timeout_s, timeout_s, "{line}");
     }
 }

@@ -3,6 +3,7 @@
 mod peer_definitions;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Output;
 
@@ -142,6 +143,23 @@ fn a_start_with_bad_definitions_fails() {
             output(command.args(["serve", "--load-definitions", "bad.json", "--log-level", "off"]));
         assert_eq!(stderr(&done), format!("leveret: load_definitions: bad.json: {expected}\n"));
         assert_eq!(done.status.code(), Some(78));
+    }
+}
+
+/// There are hashes of passwords in it; but a file that is there, such as a device, is as its owner wants it.
+#[test]
+fn an_export_is_private_unless_the_file_is_there() {
+    let broker = Broker::start();
+    let mode = |name| fs::metadata(broker.dir().join(name)).unwrap().permissions().mode() & 0o777;
+    fs::write(broker.dir().join("there.json"), "old").unwrap();
+    fs::set_permissions(broker.dir().join("there.json"), fs::Permissions::from_mode(0o664))
+        .unwrap();
+    for (name, expected) in [("new.json", 0o600), ("there.json", 0o664)] {
+        let path = broker.dir().join(name);
+        broker.ctl(&["export_definitions", path.to_str().unwrap()]);
+        assert_eq!(mode(name), expected, "{name}");
+        let written: Json = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+        assert_eq!(names(&written["vhosts"]), ["/"]);
     }
 }
 

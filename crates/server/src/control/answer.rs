@@ -1,5 +1,5 @@
-//! One request after the other becomes what it does on the shard; the answer waits until that is
-//! durable.
+//! One request after the other becomes what it does on the shard; the answer waits until what was
+//! set or declared is durable.
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -1,4 +1,5 @@
-//! Listings: rows in batches, so that a long one holds up nobody.
+//! Listings: rows in batches, so that a long one holds up nobody. Of what there may be much of, they
+//! are also made in batches.
 
 mod access;
 mod connections;
@@ -24,7 +25,7 @@ use crate::shard::Shard;
 /// Rows that are made in one turn of the shard.
 const BATCH: usize = 256;
 
-/// Makes the rows of a few things, named by `keys`, which may be gone.
+/// Makes the rows of a few things, named by keys, which may be gone.
 type Rows<K> = fn(&Shard, &List, &[K]) -> Vec<Row>;
 
 /// Sends the rows of a listing.
@@ -52,22 +53,28 @@ pub(super) async fn list(
             let ids = connections::ids(&shard.borrow());
             sink.batches(&ids, connections::channels).await;
         }
+        Listing::Exchanges => {
+            let names = exchanges::names(&shard.borrow(), wanted);
+            sink.batches(&names, exchanges::rows).await;
+        }
+        Listing::Bindings => {
+            let found = exchanges::found(&shard.borrow(), wanted);
+            sink.batches(&found, exchanges::bindings).await;
+        }
         Listing::Delayed => delayed::list(&sink).await?,
         other => {
-            let rows = rows_of(other, &shard.borrow(), wanted);
-            for batch in rows.chunks(BATCH) {
-                sink.send(batch.to_vec()).await;
+            let mut rows = rows_of(other, &shard.borrow(), wanted).into_iter();
+            while rows.len() > 0 && sink.send(rows.by_ref().take(BATCH).collect()).await {
+                yield_now().await;
             }
         }
     }
     Ok(())
 }
 
-/// What there is little of, or what has no name to come back to: all rows at once.
+/// What there is little of: all rows at once.
 fn rows_of(listing: Listing, shard: &Shard, wanted: &List) -> Vec<Row> {
     match listing {
-        Listing::Exchanges => exchanges::rows(shard, wanted),
-        Listing::Bindings => exchanges::bindings(shard, wanted),
         Listing::Users => access::users(shard, wanted),
         Listing::Vhosts => access::vhosts(shard, wanted),
         Listing::Permissions => access::permissions(shard, wanted),
@@ -79,6 +86,8 @@ fn rows_of(listing: Listing, shard: &Shard, wanted: &List) -> Vec<Row> {
         Listing::Parameters => policies::parameters(shard, wanted),
         Listing::GlobalParameters => policies::global_parameters(shard, wanted),
         Listing::Queues
+        | Listing::Exchanges
+        | Listing::Bindings
         | Listing::Consumers
         | Listing::Connections
         | Listing::Channels

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use control::address::Address;
 use control::reply::{Refusal, Reply, Why};
-use control::{REQUEST_BYTES_MAX, SOCKET_NAME};
+use control::request::Request;
+use control::{LINE_BYTES_MAX, SOCKET_NAME};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
@@ -105,19 +106,12 @@ async fn accept(listener: UnixListener, asks: mpsc::Sender<Ask>) {
 async fn serve(stream: UnixStream, asks: mpsc::Sender<Ask>) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     loop {
-        let mut line = Vec::new();
-        let mut limited = (&mut stream).take(REQUEST_BYTES_MAX as u64);
-        timeout(PATIENCE, limited.read_until(b'\n', &mut line)).await??;
-        if line.is_empty() {
-            return Ok(());
-        }
-        let request = match serde_json::from_slice(&line) {
-            Ok(request) => request,
-            Err(error) => {
-                let text = format!("not a request that this node understands: {error}");
+        let request = match read(&mut stream, LINE_BYTES_MAX).await? {
+            None => return Ok(()),
+            Some(Ok(request)) => request,
+            Some(Err(text)) => {
                 let refused = Reply::Refused(Refusal::new(Why::Invalid, text));
-                write(&mut stream, &refused).await?;
-                return Ok(());
+                return write(&mut stream, &refused, LINE_BYTES_MAX).await;
             }
         };
         let (reply, mut replies) = mpsc::channel(LINES_MAX);
@@ -125,7 +119,7 @@ async fn serve(stream: UnixStream, asks: mpsc::Sender<Ask>) -> io::Result<()> {
         if asks.send(Ask { request, reply }).await.is_ok() {
             while let Some(line) = replies.recv().await {
                 ended = !matches!(line, Reply::Rows(_));
-                write(&mut stream, &line).await?;
+                write(&mut stream, &line, LINE_BYTES_MAX).await?;
                 if ended {
                     break;
                 }
@@ -133,13 +127,45 @@ async fn serve(stream: UnixStream, asks: mpsc::Sender<Ask>) -> io::Result<()> {
         }
         if !ended {
             let text = "the application stopped before it answered";
-            write(&mut stream, &Reply::Refused(Refusal::new(Why::AppStopped, text))).await?;
+            let refused = Reply::Refused(Refusal::new(Why::AppStopped, text));
+            write(&mut stream, &refused, LINE_BYTES_MAX).await?;
         }
     }
 }
 
-async fn write(stream: &mut BufReader<UnixStream>, reply: &Reply) -> io::Result<()> {
+/// The next request, or why it is none; nothing when the client is gone.
+async fn read(
+    stream: &mut BufReader<UnixStream>,
+    bytes_max: usize,
+) -> io::Result<Option<Result<Request, String>>> {
+    let mut line = Vec::new();
+    let mut limited = stream.take(bytes_max as u64);
+    timeout(PATIENCE, limited.read_until(b'\n', &mut line)).await??;
+    if line.is_empty() {
+        return Ok(None);
+    }
+    if line.len() >= bytes_max && !line.ends_with(b"\n") {
+        return Ok(Some(Err(format!("a request is a line of at most {bytes_max} bytes"))));
+    }
+    let request = serde_json::from_slice(&line);
+    Ok(Some(request.map_err(|error| format!("not a request that this node understands: {error}"))))
+}
+
+/// Writes a line of an answer, or that it is longer than clients read.
+async fn write(
+    stream: &mut BufReader<UnixStream>,
+    reply: &Reply,
+    bytes_max: usize,
+) -> io::Result<()> {
     let mut line = serde_json::to_vec(reply)?;
     line.push(b'\n');
+    if line.len() > bytes_max {
+        let text = format!("the answer has {} bytes, and a line at most {bytes_max}", line.len());
+        line = serde_json::to_vec(&Reply::Refused(Refusal::new(Why::Failed, text)))?;
+        line.push(b'\n');
+    }
     timeout(PATIENCE, stream.write_all(&line)).await?
 }
+
+#[cfg(test)]
+mod tests;

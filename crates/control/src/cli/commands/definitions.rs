@@ -1,8 +1,8 @@
 //! Definitions, in and out.
 
+use std::fs::OpenOptions;
 use std::io::{Read, Write};
-
-use serde_json::Value;
+use std::os::unix::fs::OpenOptionsExt;
 
 use super::super::arguments::Given;
 use super::super::command::{COMMAND, Command, Flag, Kind};
@@ -36,6 +36,7 @@ pub(super) const TABLE: &[Command] = &[
         words: (0, 1),
         flags: FLAGS,
         run: import,
+        is_patient: true,
         ..DEFINITIONS
     },
 ];
@@ -62,12 +63,10 @@ fn export(session: &mut Session, given: &Given) -> Result<(), Failure> {
         return Ok(());
     }
     let file = given.word(0);
-    // With password hashes in it, it is nobody else's business.
-    let written = std::fs::File::create(file).and_then(|mut out| {
-        use std::os::unix::fs::PermissionsExt;
-        out.set_permissions(std::fs::Permissions::from_mode(0o600))?;
-        out.write_all(definitions.as_bytes())
-    });
+    // With password hashes in it, a new one is nobody else's business.
+    let mut options = OpenOptions::new();
+    let opened = options.write(true).create(true).truncate(true).mode(0o600).open(file);
+    let written = opened.and_then(|mut out| out.write_all(definitions.as_bytes()));
     written.map_err(|error| Failure::new(UNAVAILABLE, format!("cannot write {file}: {error}")))
 }
 
@@ -91,13 +90,8 @@ fn import(session: &mut Session, given: &Given) -> Result<(), Failure> {
     };
     let text =
         text.map_err(|error| Failure::new(UNAVAILABLE, format!("cannot read {file}: {error}")))?;
-    let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&text);
-    let definitions: Value = match text.trim_ascii() {
-        [] => Value::Object(serde_json::Map::new()),
-        text => serde_json::from_slice(text).map_err(|error| {
-            Failure::new(DATA, format!("Failed to parse the definitions: {error}"))
-        })?,
-    };
+    let definitions = crate::definitions::parse(&text)
+        .map_err(|error| Failure::new(DATA, format!("Failed to parse the definitions: {error}")))?;
     let said = session.ask(&Request::ImportDefinitions { definitions, vhost: None })?;
     for warning in said["warnings"].as_array().into_iter().flatten() {
         eprintln!("ignored {}", warning.as_str().unwrap_or_default());

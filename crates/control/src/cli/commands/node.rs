@@ -31,6 +31,7 @@ pub(super) const TABLE: &[Command] = &[
         summary: "Stops the RabbitMQ application, leaving the runtime (Erlang VM) running",
         banner: |_, session| format!("Stopping rabbit application on node {} ...", session.node),
         run: |session, _| session.ask(&Request::StopApp).map(drop),
+        is_patient: true,
         ..NODES
     },
     Command {
@@ -38,6 +39,7 @@ pub(super) const TABLE: &[Command] = &[
         summary: "Starts the RabbitMQ application but leaves the runtime (Erlang VM) running",
         banner: |_, session| format!("Starting node {} ...", session.node),
         run: |session, _| session.ask(&Request::StartApp).map(drop),
+        is_patient: true,
         ..NODES
     },
     Command {
