@@ -65,436 +65,281 @@ enum Labels {
 }
 
 /// One metric: name, kind, labels, help, and where its number is.
-type Row = (&'static str, Kind, Labels, &'static str, fn(&Snapshot) -> f64);
+type Row = (&'static str, Kind, Labels, &'static str, Value);
+
+/// Where a number is.
+type Value = fn(&Snapshot) -> f64;
+
+const fn gauge(name: &'static str, help: &'static str, value: Value) -> Row {
+    (name, Kind::Gauge, Labels::None, help, value)
+}
+
+const fn counter(name: &'static str, help: &'static str, value: Value) -> Row {
+    (name, Kind::Counter, Labels::None, help, value)
+}
+
+const fn global_gauge(name: &'static str, help: &'static str, value: Value) -> Row {
+    (name, Kind::Gauge, Labels::Protocol, help, value)
+}
+
+const fn global_counter(name: &'static str, help: &'static str, value: Value) -> Row {
+    (name, Kind::Counter, Labels::Protocol, help, value)
+}
+
+const fn queue_counter(name: &'static str, help: &'static str, value: Value) -> Row {
+    (name, Kind::Counter, Labels::ProtocolAndQueue, help, value)
+}
 
 /// Every metric with a single sample. The names are RabbitMQ's where it has the thing.
 const METRICS: &[Row] = &[
-    (
-        "rabbitmq_erlang_uptime_seconds",
-        Kind::Gauge,
-        Labels::None,
-        "Seconds since the node started.",
-        |s| s.uptime_s,
-    ),
-    (
-        "rabbitmq_process_resident_memory_bytes",
-        Kind::Gauge,
-        Labels::None,
-        "Memory used in bytes.",
-        |s| s.memory_used as f64,
-    ),
-    (
-        "rabbitmq_resident_memory_limit_bytes",
-        Kind::Gauge,
-        Labels::None,
-        "Memory high watermark in bytes.",
-        |s| s.memory_limit as f64,
-    ),
-    (
-        "rabbitmq_disk_space_available_bytes",
-        Kind::Gauge,
-        Labels::None,
-        "Disk space available in bytes.",
-        |s| s.disk_free as f64,
-    ),
-    (
+    gauge("rabbitmq_erlang_uptime_seconds", "Seconds since the node started.", |s| s.uptime_s),
+    gauge("rabbitmq_process_resident_memory_bytes", "Memory used in bytes.", |s| {
+        s.memory_used as f64
+    }),
+    gauge("rabbitmq_resident_memory_limit_bytes", "Memory high watermark in bytes.", |s| {
+        s.memory_limit as f64
+    }),
+    gauge("rabbitmq_disk_space_available_bytes", "Disk space available in bytes.", |s| {
+        s.disk_free as f64
+    }),
+    gauge(
         "rabbitmq_disk_space_available_limit_bytes",
-        Kind::Gauge,
-        Labels::None,
         "Free disk space low watermark in bytes.",
         |s| s.disk_free_limit as f64,
     ),
-    (
+    gauge(
         "rabbitmq_alarms_memory_used_watermark",
-        Kind::Gauge,
-        Labels::None,
         "is 1 if VM memory watermark alarm is in effect",
         |s| s.memory_alarm.into(),
     ),
-    (
+    gauge(
         "rabbitmq_alarms_free_disk_space_watermark",
-        Kind::Gauge,
-        Labels::None,
         "is 1 if free disk space watermark alarm is in effect",
         |s| s.disk_alarm.into(),
     ),
-    (
+    gauge(
         "rabbitmq_alarms_file_descriptor_limit",
-        Kind::Gauge,
-        Labels::None,
         "is 1 if file descriptor limit alarm is in effect",
         |_| 0.0,
     ),
-    ("rabbitmq_process_open_fds", Kind::Gauge, Labels::None, "Open file descriptors.", |_| {
+    gauge("rabbitmq_process_open_fds", "Open file descriptors.", |_| {
         machine::open_files(&machine::root()).unwrap_or(0) as f64
     }),
-    ("rabbitmq_process_max_fds", Kind::Gauge, Labels::None, "Open file descriptors limit.", |_| {
+    gauge("rabbitmq_process_max_fds", "Open file descriptors limit.", |_| {
         machine::open_files_max() as f64
     }),
-    ("rabbitmq_connections", Kind::Gauge, Labels::None, "Connections currently open.", |s| {
-        s.connections as f64
+    gauge("rabbitmq_connections", "Connections currently open.", |s| s.connections as f64),
+    gauge("rabbitmq_channels", "Channels currently open.", |s| s.counters.channels as f64),
+    gauge("rabbitmq_queues", "Queues available.", |s| s.queues as f64),
+    gauge("rabbitmq_consumers", "Consumers currently connected.", |s| s.consumers as f64),
+    counter("rabbitmq_connections_opened_total", "Total number of connections opened.", |s| {
+        s.counters.connections_opened as f64
     }),
-    ("rabbitmq_channels", Kind::Gauge, Labels::None, "Channels currently open.", |s| {
-        s.counters.channels as f64
-    }),
-    ("rabbitmq_queues", Kind::Gauge, Labels::None, "Queues available.", |s| s.queues as f64),
-    ("rabbitmq_consumers", Kind::Gauge, Labels::None, "Consumers currently connected.", |s| {
-        s.consumers as f64
-    }),
-    (
-        "rabbitmq_connections_opened_total",
-        Kind::Counter,
-        Labels::None,
-        "Total number of connections opened.",
-        |s| s.counters.connections_opened as f64,
-    ),
-    (
+    counter(
         "rabbitmq_connections_closed_total",
-        Kind::Counter,
-        Labels::None,
         "Total number of connections closed or terminated.",
         |s| s.counters.connections_closed as f64,
     ),
-    (
-        "rabbitmq_channels_opened_total",
-        Kind::Counter,
-        Labels::None,
-        "Total number of channels opened.",
-        |s| s.counters.channels_opened as f64,
-    ),
-    (
-        "rabbitmq_channels_closed_total",
-        Kind::Counter,
-        Labels::None,
-        "Total number of channels closed.",
-        |s| s.counters.channels_closed as f64,
-    ),
-    (
-        "rabbitmq_queues_declared_total",
-        Kind::Counter,
-        Labels::None,
-        "Total number of queues declared.",
-        |s| s.broker.queues_declared as f64,
-    ),
-    (
-        "rabbitmq_queues_created_total",
-        Kind::Counter,
-        Labels::None,
-        "Total number of queues created.",
-        |s| s.broker.queues_created as f64,
-    ),
-    (
-        "rabbitmq_queues_deleted_total",
-        Kind::Counter,
-        Labels::None,
-        "Total number of queues deleted.",
-        |s| s.broker.queues_deleted as f64,
-    ),
-    (
-        "rabbitmq_queue_messages_ready",
-        Kind::Gauge,
-        Labels::None,
-        "Messages ready to be delivered to consumers.",
-        |s| s.ready as f64,
-    ),
-    (
+    counter("rabbitmq_channels_opened_total", "Total number of channels opened.", |s| {
+        s.counters.channels_opened as f64
+    }),
+    counter("rabbitmq_channels_closed_total", "Total number of channels closed.", |s| {
+        s.counters.channels_closed as f64
+    }),
+    counter("rabbitmq_queues_declared_total", "Total number of queues declared.", |s| {
+        s.broker.queues_declared as f64
+    }),
+    counter("rabbitmq_queues_created_total", "Total number of queues created.", |s| {
+        s.broker.queues_created as f64
+    }),
+    counter("rabbitmq_queues_deleted_total", "Total number of queues deleted.", |s| {
+        s.broker.queues_deleted as f64
+    }),
+    gauge("rabbitmq_queue_messages_ready", "Messages ready to be delivered to consumers.", |s| {
+        s.ready as f64
+    }),
+    gauge(
         "rabbitmq_queue_messages_unacked",
-        Kind::Gauge,
-        Labels::None,
         "Messages delivered to consumers but not yet acknowledged.",
         |s| s.unacked as f64,
     ),
-    (
-        "rabbitmq_queue_messages",
-        Kind::Gauge,
-        Labels::None,
-        "Sum of ready and unacknowledged messages.",
-        |s| (s.ready + s.unacked) as f64,
-    ),
-    (
-        "rabbitmq_global_publishers",
-        Kind::Gauge,
-        Labels::Protocol,
-        "Publishers currently connected.",
-        |s| s.counters.publishers as f64,
-    ),
-    (
-        "rabbitmq_global_consumers",
-        Kind::Gauge,
-        Labels::Protocol,
-        "Consumers currently connected.",
-        |s| s.consumers as f64,
-    ),
-    (
+    gauge("rabbitmq_queue_messages", "Sum of ready and unacknowledged messages.", |s| {
+        (s.ready + s.unacked) as f64
+    }),
+    global_gauge("rabbitmq_global_publishers", "Publishers currently connected.", |s| {
+        s.counters.publishers as f64
+    }),
+    global_gauge("rabbitmq_global_consumers", "Consumers currently connected.", |s| {
+        s.consumers as f64
+    }),
+    global_counter(
         "rabbitmq_global_messages_received_total",
-        Kind::Counter,
-        Labels::Protocol,
         "Total number of messages received from publishers.",
         |s| s.broker.messages_received as f64,
     ),
-    (
+    global_counter(
         "rabbitmq_global_messages_received_confirm_total",
-        Kind::Counter,
-        Labels::Protocol,
         "Total number of messages received from publishers expecting confirmations.",
         |s| s.counters.received_confirm as f64,
     ),
-    (
+    global_counter(
         "rabbitmq_global_messages_confirmed_total",
-        Kind::Counter,
-        Labels::Protocol,
         "Total number of messages confirmed to publishers.",
         |s| s.counters.confirmed as f64,
     ),
-    (
+    global_counter(
         "rabbitmq_global_messages_routed_total",
-        Kind::Counter,
-        Labels::Protocol,
         "Total number of messages routed to queues.",
         |s| s.broker.messages_routed as f64,
     ),
-    (
+    global_counter(
         "rabbitmq_global_messages_unroutable_returned_total",
-        Kind::Counter,
-        Labels::Protocol,
         "Total number of messages not routable and returned to publishers.",
         |s| s.broker.messages_unroutable_returned as f64,
     ),
-    (
+    global_counter(
         "rabbitmq_global_messages_unroutable_dropped_total",
-        Kind::Counter,
-        Labels::Protocol,
         "Total number of messages not routable and dropped.",
         |s| s.broker.messages_unroutable_dropped as f64,
     ),
-    (
+    counter(
         "rabbitmq_channel_messages_unroutable_returned_total",
-        Kind::Counter,
-        Labels::None,
         "Total number of messages published as mandatory and returned as unroutable.",
         |s| s.broker.messages_unroutable_returned as f64,
     ),
-    (
+    counter(
         "rabbitmq_channel_messages_unroutable_dropped_total",
-        Kind::Counter,
-        Labels::None,
         "Total number of messages published as non-mandatory and dropped as unroutable.",
         |s| s.broker.messages_unroutable_dropped as f64,
     ),
-    (
+    queue_counter(
         "rabbitmq_global_messages_delivered_total",
-        Kind::Counter,
-        Labels::ProtocolAndQueue,
         "Total number of messages delivered to consumers.",
         |s| s.broker.messages_delivered as f64,
     ),
-    (
+    queue_counter(
         "rabbitmq_global_messages_delivered_consume_auto_ack_total",
-        Kind::Counter,
-        Labels::ProtocolAndQueue,
         "Messages delivered to consumers with automatic acknowledgement.",
         |s| s.broker.messages_delivered_consume_auto_ack as f64,
     ),
-    (
+    queue_counter(
         "rabbitmq_global_messages_delivered_consume_manual_ack_total",
-        Kind::Counter,
-        Labels::ProtocolAndQueue,
         "Messages delivered to consumers with manual acknowledgement.",
         |s| s.broker.messages_delivered_consume_manual_ack as f64,
     ),
-    (
+    queue_counter(
         "rabbitmq_global_messages_delivered_get_auto_ack_total",
-        Kind::Counter,
-        Labels::ProtocolAndQueue,
         "Messages fetched by basic.get with automatic acknowledgement.",
         |s| s.broker.messages_delivered_get_auto_ack as f64,
     ),
-    (
+    queue_counter(
         "rabbitmq_global_messages_delivered_get_manual_ack_total",
-        Kind::Counter,
-        Labels::ProtocolAndQueue,
         "Messages fetched by basic.get with manual acknowledgement.",
         |s| s.broker.messages_delivered_get_manual_ack as f64,
     ),
-    (
+    queue_counter(
         "rabbitmq_global_messages_get_empty_total",
-        Kind::Counter,
-        Labels::ProtocolAndQueue,
         "Times basic.get found no message.",
         |s| s.broker.messages_get_empty as f64,
     ),
-    (
+    queue_counter(
         "rabbitmq_global_messages_redelivered_total",
-        Kind::Counter,
-        Labels::ProtocolAndQueue,
         "Total number of messages redelivered to consumers.",
         |s| s.broker.messages_redelivered as f64,
     ),
-    (
+    queue_counter(
         "rabbitmq_global_messages_acknowledged_total",
-        Kind::Counter,
-        Labels::ProtocolAndQueue,
         "Total number of messages acknowledged by consumers.",
         |s| s.broker.messages_acknowledged as f64,
     ),
-    (
+    counter(
         "rabbitmq_global_messages_dead_lettered_expired_total",
-        Kind::Counter,
-        Labels::None,
         "Total number of messages dead-lettered due to message TTL exceeded.",
         |s| s.broker.messages_dead_lettered_expired as f64,
     ),
-    (
+    counter(
         "rabbitmq_global_messages_dead_lettered_rejected_total",
-        Kind::Counter,
-        Labels::None,
         "Total number of messages dead-lettered due to basic.reject or basic.nack.",
         |s| s.broker.messages_dead_lettered_rejected as f64,
     ),
-    (
+    counter(
         "rabbitmq_global_messages_dead_lettered_maxlen_total",
-        Kind::Counter,
-        Labels::None,
         "Total number of messages dead-lettered due to overflow drop-head or reject-publish-dlx.",
         |s| s.broker.messages_dead_lettered_maxlen as f64,
     ),
-    (
+    counter(
         "rabbitmq_global_messages_dead_lettered_delivery_limit_total",
-        Kind::Counter,
-        Labels::None,
         "Total number of messages dead-lettered due to delivery-limit exceeded.",
         |s| s.broker.messages_dead_lettered_delivery_limit as f64,
     ),
-    (
+    counter(
         "rabbitmq_global_messages_dead_lettered_confirmed_total",
-        Kind::Counter,
-        Labels::None,
         "Total number of messages dead-lettered and confirmed by target queues.",
         |s| s.broker.messages_dead_lettered_confirmed as f64,
     ),
-    (
-        "rabbitmq_auth_attempts_total",
-        Kind::Counter,
-        Labels::None,
-        "Total number of authentication attempts.",
-        |s| s.counters.auth_attempts as f64,
-    ),
-    (
+    counter("rabbitmq_auth_attempts_total", "Total number of authentication attempts.", |s| {
+        s.counters.auth_attempts as f64
+    }),
+    counter(
         "rabbitmq_auth_attempts_failed_total",
-        Kind::Counter,
-        Labels::None,
         "Total number of failed authentication attempts.",
         |s| s.counters.auth_failed as f64,
     ),
-    (
-        "leveret_socket_read_bytes_total",
-        Kind::Counter,
-        Labels::None,
-        "Bytes read from AMQP sockets.",
-        |s| s.counters.bytes_read as f64,
-    ),
-    (
-        "leveret_socket_written_bytes_total",
-        Kind::Counter,
-        Labels::None,
-        "Bytes written to AMQP sockets.",
-        |s| s.counters.bytes_written as f64,
-    ),
-    (
-        "leveret_log_syncs_total",
-        Kind::Counter,
-        Labels::None,
-        "Group commits synced to disk.",
-        |s| s.health.fsyncs as f64,
-    ),
-    (
-        "leveret_log_backlog_bytes",
-        Kind::Gauge,
-        Labels::None,
-        "Bytes of the log that are not synced yet.",
-        |s| s.health.backlog_bytes as f64,
-    ),
-    (
-        "leveret_store_disk_bytes",
-        Kind::Gauge,
-        Labels::None,
-        "Bytes that the store takes on disk.",
-        |s| s.health.disk_bytes as f64,
-    ),
-    (
-        "leveret_store_cache_bytes",
-        Kind::Gauge,
-        Labels::None,
-        "Bytes of messages kept in memory.",
-        |s| s.health.cache_bytes as f64,
-    ),
-    (
-        "leveret_store_segments",
-        Kind::Gauge,
-        Labels::None,
-        "Sealed files with waiting messages.",
-        |s| s.health.segments as f64,
-    ),
-    (
+    counter("leveret_socket_read_bytes_total", "Bytes read from AMQP sockets.", |s| {
+        s.counters.bytes_read as f64
+    }),
+    counter("leveret_socket_written_bytes_total", "Bytes written to AMQP sockets.", |s| {
+        s.counters.bytes_written as f64
+    }),
+    counter("leveret_log_syncs_total", "Group commits synced to disk.", |s| s.health.fsyncs as f64),
+    gauge("leveret_log_backlog_bytes", "Bytes of the log that are not synced yet.", |s| {
+        s.health.backlog_bytes as f64
+    }),
+    gauge("leveret_store_disk_bytes", "Bytes that the store takes on disk.", |s| {
+        s.health.disk_bytes as f64
+    }),
+    gauge("leveret_store_cache_bytes", "Bytes of messages kept in memory.", |s| {
+        s.health.cache_bytes as f64
+    }),
+    gauge("leveret_store_segments", "Sealed files with waiting messages.", |s| {
+        s.health.segments as f64
+    }),
+    gauge(
         "leveret_queue_messages_retrying",
-        Kind::Gauge,
-        Labels::None,
         "Messages that came back to quorum queues and wait for their retry.",
         |s| s.retrying as f64,
     ),
-    (
+    gauge(
         "leveret_queue_dead_letters_kept",
-        Kind::Gauge,
-        Labels::None,
         "Dead letters that wait until they can be delivered (at-least-once).",
         |s| s.kept_dead_letters as f64,
     ),
-    (
-        "leveret_delayed_messages",
-        Kind::Gauge,
-        Labels::None,
-        "Messages that wait in delayed exchanges.",
-        |s| s.delayed_messages as f64,
-    ),
-    (
-        "leveret_delayed_released_total",
-        Kind::Counter,
-        Labels::None,
-        "Delayed messages that went on.",
-        |s| s.delayed.released as f64,
-    ),
-    (
+    gauge("leveret_delayed_messages", "Messages that wait in delayed exchanges.", |s| {
+        s.delayed_messages as f64
+    }),
+    counter("leveret_delayed_released_total", "Delayed messages that went on.", |s| {
+        s.delayed.released as f64
+    }),
+    counter(
         "leveret_delayed_unroutable_total",
-        Kind::Counter,
-        Labels::None,
         "Delayed messages that went on and reached no queue.",
         |s| s.delayed.unroutable as f64,
     ),
-    (
+    counter(
         "leveret_delayed_refused_total",
-        Kind::Counter,
-        Labels::None,
         "Tries to send delayed messages on that a full queue refused.",
         |s| s.delayed.refused as f64,
     ),
-    (
-        "leveret_delayed_cancelled_total",
-        Kind::Counter,
-        Labels::None,
-        "Delayed messages that were cancelled.",
-        |s| s.delayed.cancelled as f64,
-    ),
-    (
+    counter("leveret_delayed_cancelled_total", "Delayed messages that were cancelled.", |s| {
+        s.delayed.cancelled as f64
+    }),
+    counter(
         "leveret_delayed_corrupt_total",
-        Kind::Counter,
-        Labels::None,
         "Delayed messages found damaged; they are not delivered.",
         |s| s.delayed.corrupt as f64,
     ),
-    (
+    counter(
         "leveret_store_corrupt_total",
-        Kind::Counter,
-        Labels::None,
         "Stored messages found damaged; they are not delivered.",
         |s| s.health.corrupt as f64,
     ),

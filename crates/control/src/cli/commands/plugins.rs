@@ -62,6 +62,16 @@ const LIST_FLAGS: &[Flag] = &[
 const SET_FLAGS: &[Flag] =
     &[("online", Kind::Switch), ("offline", Kind::Switch), ("all", Kind::Switch)];
 
+/// What enables plugins; the rest is built in or not there.
+const ENABLE: Command = Command {
+    words: (0, ANY),
+    flags: SET_FLAGS,
+    banner: |given, session| {
+        format!("Enabling plugins on node {}:\n{}", session.node, given.words.join("\n"))
+    },
+    ..PLUGINS
+};
+
 pub(super) const TABLE: &[Command] = &[
     Command {
         name: "list",
@@ -96,18 +106,8 @@ pub(super) const TABLE: &[Command] = &[
         name: "enable",
         usage: "<plugin> [<plugin2>] [--all] [--offline] [--online]",
         summary: "Enables one or more plugins",
-        words: (0, ANY),
-        flags: SET_FLAGS,
-        banner: |given, session| {
-            format!("Enabling plugins on node {}:\n{}", session.node, given.words.join("\n"))
-        },
-        run: |session, given| {
-            check_known(given)?;
-            check_built_in(given)?;
-            configured(session, "enabled", "Plugin configuration unchanged.");
-            Ok(())
-        },
-        ..PLUGINS
+        run: |session, given| enable(session, given, "enabled"),
+        ..ENABLE
     },
     Command {
         name: "disable",
@@ -133,18 +133,8 @@ pub(super) const TABLE: &[Command] = &[
         name: "set",
         usage: "[<plugin1> [ <plugin2>]] [--offline] [--online]",
         summary: "Enables one or more plugins, disables the rest",
-        words: (0, ANY),
-        flags: SET_FLAGS,
-        banner: |given, session| {
-            format!("Enabling plugins on node {}:\n{}", session.node, given.words.join("\n"))
-        },
-        run: |session, given| {
-            check_known(given)?;
-            check_built_in(given)?;
-            configured(session, "set", "Plugin configuration unchanged.");
-            Ok(())
-        },
-        ..PLUGINS
+        run: |session, given| enable(session, given, "set"),
+        ..ENABLE
     },
     Command {
         name: "directories",
@@ -273,12 +263,18 @@ fn check_built_in(given: &Given) -> Result<(), Failure> {
     }
 }
 
-/// What a change says that changes nothing, as everything is enabled that there is.
-fn configured(session: &mut Session, what: &str, unchanged: &str) {
+/// Changes nothing, as everything is enabled that there is; `what` names the list of plugins.
+fn enable(session: &mut Session, given: &Given, what: &str) -> Result<(), Failure> {
+    check_known(given)?;
+    check_built_in(given)?;
     let (node, format) = (session.node.clone(), session.format);
     if format == Some(Format::Json) {
         let value = json!({ "mode": "online", "started": [], "stopped": [], what: [] });
-        return session.value(&value, "");
+        session.value(&value, "");
+        return Ok(());
     }
-    session.show(&format!("Applying plugin configuration to {node}...\n{unchanged}\n"));
+    session.show(&format!(
+        "Applying plugin configuration to {node}...\nPlugin configuration unchanged.\n"
+    ));
+    Ok(())
 }

@@ -13,30 +13,30 @@ const POLICIES: Command = Command { section: "Policies", ..COMMAND };
 const PARAMETERS: Command = Command { section: "Parameters", ..COMMAND };
 
 const POLICY_FLAGS: &[Flag] = &[("priority", Kind::Integer), ("apply-to", Kind::Text)];
-const POLICY_USAGE: &str = "[--vhost <vhost>] [--priority <priority>] [--apply-to <apply-to>] \
-                            <name> <pattern> <definition>";
+/// What sets a policy of either kind.
+const SET: Command = Command {
+    usage: "[--vhost <vhost>] [--priority <priority>] [--apply-to <apply-to>] <name> <pattern> \
+            <definition>",
+    words: (3, 3),
+    flags: POLICY_FLAGS,
+    ..POLICIES
+};
 const LIST_USAGE: &str = "[--vhost <vhost>] [--no-table-headers]";
 
 pub(super) const TABLE: &[Command] = &[
     Command {
         name: "set_policy",
-        usage: POLICY_USAGE,
         summary: "Sets or updates a policy",
-        words: (3, 3),
-        flags: POLICY_FLAGS,
         banner: |given, _| set_banner(given, "policy"),
         run: |session, given| set(session, given, false),
-        ..POLICIES
+        ..SET
     },
     Command {
         name: "set_operator_policy",
-        usage: POLICY_USAGE,
         summary: "Sets an operator policy that overrides a subset of arguments in user policies",
-        words: (3, 3),
-        flags: POLICY_FLAGS,
         banner: |given, _| set_banner(given, "operator policy override"),
         run: |session, given| set(session, given, true),
-        ..POLICIES
+        ..SET
     },
     Command {
         name: "clear_policy",
