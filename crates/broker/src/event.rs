@@ -5,16 +5,13 @@
 //! Events wait until the command that caused them is done. Nothing is built while no one is bound to the exchange.
 
 mod administered;
-pub(crate) mod erlang;
 mod told;
-
-#[cfg(test)]
-mod tests;
 
 use amqp::content::PropertiesBuf;
 use amqp::value::{Table, Value};
 
 use crate::binding::Destination;
+use crate::erlang::Field;
 use crate::queue::{ConsumerSpec, Queue};
 use crate::user::Resource;
 use crate::vhost::{Gone, GoneBinding};
@@ -72,7 +69,7 @@ impl Event {
     /// The same for a table as RabbitMQ writes those that clients gave: an Erlang term for each field.
     #[must_use]
     pub fn terms(self, name: &str, table: &Table) -> Event {
-        let fields = table.iter().map(|(key, value)| Value::from(&*erlang::field(key, value)));
+        let fields = table.iter().map(|(key, value)| Value::from(&*Field(key, value).to_string()));
         self.with(name, Value::Array(fields.collect()))
     }
 }

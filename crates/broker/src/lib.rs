@@ -14,6 +14,7 @@ pub mod dead_letter;
 mod deadlines;
 pub mod declare;
 pub mod delayed;
+mod erlang;
 pub mod event;
 pub mod exchange;
 pub mod expression;

@@ -6,7 +6,6 @@
 
 mod apply;
 pub mod keys;
-mod term;
 
 use std::borrow::Cow;
 use std::rc::Rc;

@@ -515,3 +515,6 @@ impl Record {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,7 @@ use amqp::value::{Table, Value};
 use sha2::{Digest, Sha256};
 
 use crate::binding::{Binding, BindingId, Destination};
+use crate::erlang::Binary;
 use crate::route::Headers;
 
 /// The argument that names the header to hash, in RabbitMQ's plugin.
@@ -82,10 +83,7 @@ pub fn check_arguments(arguments: &Table) -> Result<(), String> {
 /// Why a binding cannot have this key, in the plugin's text.
 pub fn check_key(key: &[u8]) -> Result<(), String> {
     match weight(key) {
-        None => Err(format!(
-            "The binding key must be an integer: {}",
-            crate::event::erlang::binary(key)
-        )),
+        None => Err(format!("The binding key must be an integer: {}", Binary(key))),
         Some(0) => Err("The binding key must be greater than 0".to_owned()),
         Some(_) => Ok(()),
     }

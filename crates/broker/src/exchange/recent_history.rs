@@ -6,6 +6,7 @@
 use amqp::value::{Table, Value};
 
 use crate::Message;
+use crate::erlang::{Shown, Term};
 
 /// The argument with the number of messages.
 pub const LENGTH: &str = "x-recent-history-length";
@@ -21,7 +22,7 @@ pub fn check_arguments(arguments: &Table) -> Result<(), String> {
         Some(value) if value.as_i64().is_some_and(|length| length > 0) => Ok(()),
         Some(value) => Err(format!(
             "Invalid argument {}, '{LENGTH}' must be a positive integer",
-            crate::event::erlang::value(value)
+            Term(value, Shown::Field)
         )),
     }
 }

@@ -6,9 +6,8 @@
 
 use amqp::value::{Table, Value};
 
+use crate::erlang::{Settings, Shown, Term};
 use crate::queue::args::{ARGS, Arg, QueueArgs, QueueKind};
-
-use super::term::{Settings, Term};
 
 /// One key.
 pub struct Key {
@@ -236,7 +235,13 @@ pub(super) fn check(definition: &Table, operator: bool) -> Result<(), String> {
         match find(&setting.0).filter(|key| !operator || key.beside_operator.is_some()) {
             None => unknown.push(setting),
             Some(key) if key.form.takes(&setting.1) => {}
-            Some(key) => return Err(key.refusal.replacen('~', &Term(&setting.1).to_string(), 1)),
+            Some(key) => {
+                return Err(key.refusal.replacen(
+                    '~',
+                    &Term(&setting.1, Shown::Json).to_string(),
+                    1,
+                ));
+            }
         }
     }
     if !unknown.is_empty() {

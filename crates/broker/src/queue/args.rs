@@ -11,8 +11,9 @@ use std::rc::Rc;
 use amqp::value::{Table, Value};
 
 use crate::Millis;
+use crate::erlang::{Shown, Term};
 
-use check::{check, printed};
+use check::check;
 
 /// Ten years: the longest TTL, as in RabbitMQ's documentation.
 pub const MILLIS_MAX: Millis = 10 * 365 * 86_400 * 1000;
@@ -646,9 +647,9 @@ fn same(a: &Value, b: &Value) -> bool {
 }
 
 fn quoted(value: &Value) -> String {
-    format!("'{}'", printed(value))
+    format!("'{}'", Term(value, Shown::Plain))
 }
 
 fn typed(value: &Value) -> String {
-    format!("the value '{}' of type '{}'", printed(value), value.type_name())
+    format!("the value '{}' of type '{}'", Term(value, Shown::Plain), value.type_name())
 }

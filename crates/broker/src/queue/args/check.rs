@@ -2,6 +2,8 @@
 
 use amqp::value::{Table, Value};
 
+use crate::erlang::{Shown, Term};
+
 use super::{ArgError, MILLIS_MAX, Ty};
 
 /// One value against its type.
@@ -31,7 +33,7 @@ pub(super) fn check(
         }),
         Ty::Mode => check_string(value).or_else(|| {
             let known = matches!(value.as_str(), Some("default" | "lazy"));
-            (!known).then(|| format!("\"unsupported queue mode '{}'\"", printed(value)))
+            (!known).then(|| format!("\"unsupported queue mode '{}'\"", Term(value, Shown::Plain)))
         }),
         Ty::QueueType => check_string(value).or_else(|| check_queue_type(value)),
         Ty::Integer
@@ -82,21 +84,5 @@ fn check_integer(ty: Ty, value: &Value) -> Option<String> {
         Ty::Priority if n > 255 => Some(format!("{{max_value_exceeded,{n}}}")),
         Ty::Version if n != 1 && n != 2 => Some(format!("\"unsupported queue version '{n}'\"")),
         _ => None,
-    }
-}
-
-/// A value as Erlang prints it.
-pub(super) fn printed(value: &Value) -> String {
-    match value {
-        Value::Bool(yes) => yes.to_string(),
-        Value::F32(x) => format!("{x:?}"),
-        Value::F64(x) => format!("{x:?}"),
-        Value::Timestamp(seconds) => seconds.to_string(),
-        Value::Void => "undefined".to_owned(),
-        _ => match (value.as_i64(), value.as_bytes()) {
-            (Some(n), _) => n.to_string(),
-            (None, Some(bytes)) => String::from_utf8_lossy(bytes).into_owned(),
-            (None, None) => format!("{value:?}"),
-        },
     }
 }
