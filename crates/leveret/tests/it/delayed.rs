@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use amqp::method::{ExchangeDelete, ExchangeDeleteOk};
 use amqp::value::Value;
 
-use crate::broker::{Broker, shared};
+use crate::broker::{Broker, eventually, shared};
 use crate::client::Client;
 use crate::client::arguments::{Exchange, consume, exchange, queue};
 use crate::client::channel::Channel;
@@ -177,4 +177,41 @@ fn what_was_released_does_not_come_again() {
     let c = channel(&broker);
     assert_eq!(c.counts("q"), (0, 0));
     assert_eq!(broker.metric("leveret_delayed_messages"), 0.0);
+}
+
+/// Who published it was told that it is safe, and is not there any more to try again.
+#[test]
+fn a_full_queue_gets_a_delayed_message_when_it_has_room() {
+    let broker = Broker::start();
+    let c = channel(&broker);
+    c.declare_exchange(&delayed("x", "fanout").durable());
+    let full = queue("q").durable().arg("x-max-length", 1).arg("x-overflow", "reject-publish");
+    c.declare(&full);
+    c.bind("q", "x", "");
+    c.confirms();
+    c.send_message(&message("", "q", "first"));
+    c.send_message(&after("x", "", "later", 1));
+    c.expect_confirms(2);
+    eventually("it was refused", || broker.metric("leveret_delayed_refused_total") >= 1.0);
+    c.consume(&consume("q").no_ack());
+    c.expect_bodies(&["first", "later"]);
+    assert_eq!(broker.metric("leveret_delayed_messages"), 0.0);
+}
+
+/// The queue that a crash takes along was the last one bound; that is no reason for the exchange to go.
+#[test]
+fn an_auto_delete_exchange_keeps_what_waits_over_kill_9() {
+    let mut broker = Broker::start();
+    let c = channel(&broker);
+    c.declare_exchange(&delayed("x", "fanout").durable().auto_delete());
+    c.declare(&queue("kept").durable());
+    c.declare(&queue("transient"));
+    c.bind("kept", "x", "");
+    c.bind("transient", "x", "");
+    c.confirms();
+    c.send_message(&after("x", "", "m", 3_600_000));
+    c.expect_confirms(1);
+    c.unbind("kept", "x", "");
+    broker.crash();
+    assert_eq!(broker.metric("leveret_delayed_messages"), 1.0);
 }
