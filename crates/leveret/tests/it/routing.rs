@@ -469,7 +469,7 @@ fn a_routing_key_need_not_be_text() {
     }
     c.content();
     publish("", key);
-    match c.answer().method() {
+    match c.connection.borrow_mut().next(c.number).method() {
         Method::BasicReturn(returned) => assert_eq!(returned.routing_key, key),
         other => panic!("{other:?}"),
     }

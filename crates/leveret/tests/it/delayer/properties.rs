@@ -183,7 +183,7 @@ fn a_routing_key_need_not_be_text(place: Place) {
     client.send_bytes(&content);
     channel.silent();
     w.expect_held(1);
-    let delivered = other.answer();
+    let delivered = other.connection.borrow_mut().next(other.number);
     assert!(now_ms() >= due_ms);
     match delivered.method() {
         Method::BasicDeliver(deliver) => assert_eq!(deliver.routing_key, key),
