@@ -142,10 +142,9 @@ fn commands(text: &str) -> Vec<(Option<usize>, String)> {
 
 /// What `cargo xtask … --help` prints; flags before it are checked.
 fn xtask_help(words: &str) -> String {
-    let mut command = Command::new(env!("CARGO"));
-    command.args(["run", "--quiet", "--package", "xtask", "--"]);
-    command.args(words.split_whitespace()).arg("--help").current_dir(ROOT);
-    let done = output(&mut command);
+    let xtask = Path::new(env!("CARGO_BIN_EXE_leveret")).with_file_name("xtask");
+    assert!(xtask.exists(), "no {}: cargo build --package xtask", xtask.display());
+    let done = output(Command::new(xtask).args(words.split_whitespace()).arg("--help"));
     assert!(done.status.success(), "{words}: {}", stderr(&done));
     stdout(&done)
 }
