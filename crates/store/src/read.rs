@@ -235,8 +235,8 @@ impl Store {
             true => rel,
             false => {
                 let (count, start) = (run.count, run.hints[hint as usize]);
-                let run_file = (file, index_at);
-                self.search(run_file, count, start, rel)?
+                let (run_file, last) = ((file, index_at), run.rel(run.last));
+                self.search(run_file, (count, last), start, rel)?
             }
         };
         let entry = self.entry_at(file, index_at + ordinal)?;
@@ -250,11 +250,13 @@ impl Store {
         Ok((entry, file))
     }
 
-    /// Position within a run of the first entry at or above `rel`, looking near `hint` first.
+    /// Position within a run of the first entry at or above `rel`, looking near `hint` first, then
+    /// where it would be if entries were missing evenly up to `last`: each probe elsewhere may cost
+    /// another block.
     fn search(
         &mut self,
         (file, index_at): (u32, u32),
-        count: u32,
+        (count, last): (u32, u32),
         hint: u32,
         rel: u32,
     ) -> Result<u32, ReadError> {
@@ -264,13 +266,18 @@ impl Store {
             }
         }
         let (mut low, mut high) = (0, count - 1);
+        let mut probe = (u64::from(rel) * u64::from(high) / u64::from(last.max(1))) as u32;
+        let mut step = segment::PER_BLOCK;
         while low < high {
-            let middle = low + (high - low) / 2;
-            if self.entry_at(file, index_at + middle)?.rel < rel {
-                low = middle + 1;
+            probe = if (low..high).contains(&probe) { probe } else { low + (high - low) / 2 };
+            let next = if self.entry_at(file, index_at + probe)?.rel < rel {
+                low = probe + 1;
+                probe.saturating_add(step)
             } else {
-                high = middle;
-            }
+                high = probe;
+                probe.saturating_sub(step)
+            };
+            (probe, step) = (next, step.saturating_mul(2));
         }
         Ok(low)
     }
