@@ -7,7 +7,7 @@ use crate::background::Job;
 use crate::checkpoint::{FileRow, Meta, Writer};
 use crate::files::{Home, State};
 use crate::lane::Log;
-use crate::{CloseError, Health, Pos, Store};
+use crate::{CloseError, Health, LaneId, Pos, Store};
 
 /// WAL files kept for reuse.
 const SPARES_MAX: usize = 8;
@@ -235,6 +235,11 @@ impl Store {
     /// Memory of all lanes in bytes: what waiting messages cost beyond the cache. Walks them all.
     pub fn lane_bytes(&self) -> usize {
         self.lanes.iter().map(|lane| lane.bytes()).sum()
+    }
+
+    /// The same of one lane; 0 when there is no such lane.
+    pub fn lane_memory(&self, lane: LaneId) -> usize {
+        self.lanes.get(lane).map_or(0, |lane| lane.bytes())
     }
 
     /// How the store is doing.

@@ -21,14 +21,19 @@ pub(super) const TABLE: &[Command] = &[
         usage: "[--vhost <vhost>] <queue_name> [--if-empty|-e] [--if-unused|-u]",
         summary: "Deletes a queue",
         words: (1, 1),
-        flags: &[("if-empty", Kind::Switch), ("e", Kind::Switch), ("if-unused", Kind::Switch)],
+        flags: &[
+            ("if-empty", Kind::Switch),
+            ("e", Kind::Switch),
+            ("if-unused", Kind::Switch),
+            ("u", Kind::Switch),
+        ],
         banner: delete_banner,
         run: |session, given| {
             let deleted = session.try_ask(&Request::DeleteQueue {
                 vhost: given.vhost().to_owned(),
                 queue: given.word(0).to_owned(),
                 if_empty: given.options.has("if-empty") || given.options.has("e"),
-                if_unused: given.options.has("if-unused"),
+                if_unused: given.options.has("if-unused") || given.options.has("u"),
             })?;
             let ready = deleted.map_err(|refusal| match refusal.kind {
                 Why::NotFound => Failure::new(USAGE, "Queue not found"),

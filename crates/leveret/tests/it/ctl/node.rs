@@ -129,3 +129,20 @@ fn the_default_virtual_host_is_the_only_one() {
         broker.crash();
     }
 }
+
+#[test]
+fn a_queue_tells_its_memory() {
+    let broker = Broker::start();
+    let c = Client::connect(&broker).channel();
+    c.declare(&queue("full"));
+    let memory = || {
+        let said = broker.ctl(&["list_queues", "-q", "--no-table-headers", "memory"]);
+        said.trim().parse::<u64>().unwrap()
+    };
+    let empty = memory();
+    for _ in 0..1000 {
+        c.publish("", "full", "m");
+    }
+    assert_eq!(c.counts("full").0, 1000);
+    assert!(memory() > empty + 1000 && empty > 0);
+}

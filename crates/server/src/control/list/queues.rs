@@ -50,6 +50,12 @@ impl QueueRow<'_> {
         self.queue.ready_bytes(&self.shard.store)
     }
 
+    /// Bytes of what is known of each message; bodies are in a cache that all queues share.
+    fn memory(&self) -> usize {
+        let lanes = self.queue.lanes().map(|(_, lane)| self.shard.store.lane_memory(lane));
+        size_of::<Queue>() + lanes.sum::<usize>()
+    }
+
     fn exclusive_consumer(&self) -> Option<&Consumer> {
         let first = self.queue.consumer_list().next();
         first.filter(|_| self.queue.has_exclusive_consumer())
@@ -78,6 +84,7 @@ pub(super) const QUEUE: &[Column] = &[
     ("message_bytes_ready", |q| q.classic(json!(q.ready_bytes()))),
     ("message_bytes_unacknowledged", |q| q.classic(json!(q.queue.unacked_bytes()))),
     ("consumers", |q| json!(q.queue.consumers())),
+    ("memory", |q| json!(q.memory())),
     ("state", |_| json!("running")),
     ("type", |q| json!(q.queue.args.kind.name())),
     ("pid", |q| json!(queue_pid(q.queue.id))),
