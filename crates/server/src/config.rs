@@ -16,7 +16,7 @@ use service::config::{Invalid, Setting, Settings, Size, Spelling};
 use service::listen::HostPort;
 use service::log::{Format, Level};
 use service::machine::{DiskLimit, Watermark};
-use service::tls::{LoginFrom, Tls, Verify};
+use service::tls::{LoginFrom, Tls, Verify, Version};
 
 use intercept::Intercept;
 use timeout_action::TimeoutAction;
@@ -54,6 +54,8 @@ pub struct ServeConfig {
     pub tls_verify: Verify,
     /// Whether a client without a certificate is refused. Default: false.
     pub tls_fail_if_no_peer_cert: bool,
+    /// The versions of TLS that are offered. Default: 1.3 and 1.2.
+    pub tls_versions: Vec<Version>,
     /// The user name that EXTERNAL takes from a certificate. Default: `distinguished_name`.
     pub ssl_cert_login_from: LoginFrom,
     /// Resident memory above which publishers are blocked. Default: 0.4 of the total.
@@ -139,6 +141,7 @@ impl Default for ServeConfig {
             tls_ca: None,
             tls_verify: Verify::None,
             tls_fail_if_no_peer_cert: false,
+            tls_versions: Version::ALL.to_vec(),
             ssl_cert_login_from: LoginFrom::DistinguishedName,
             vm_memory_high_watermark: Watermark::Fraction(0.4),
             disk_free_limit: DiskLimit::Absolute(Size(50_000_000)),
@@ -187,6 +190,7 @@ impl ServeConfig {
             ca: self.tls_ca.clone(),
             verify: self.tls_verify,
             fail_if_no_peer_cert: self.tls_fail_if_no_peer_cert,
+            versions: self.tls_versions.clone(),
         }
     }
 }
@@ -279,6 +283,13 @@ const TABLE: &[Setting<ServeConfig>] = &[
         value: "true|false",
         field: |c| &mut c.tls_fail_if_no_peer_cert,
         doc: "Refuses clients without a certificate; needs `verify_peer`.",
+        ..TLS
+    },
+    Setting {
+        name: "tls_versions",
+        value: "tlsv1.3|tlsv1.2",
+        field: |c| &mut c.tls_versions,
+        doc: "The versions of TLS that clients may speak.",
         ..TLS
     },
     Setting {
@@ -567,6 +578,7 @@ fn check(c: &ServeConfig) -> Result<(), Invalid> {
             "tls_fail_if_no_peer_cert",
             "no client is asked for a certificate: set tls_verify to verify_peer",
         ),
+        (!c.tls_versions.is_empty(), "tls_versions", "nobody could connect: name at least one"),
         (
             c.cache_size >= CACHE_SIZE_MIN,
             "cache_size",

@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{AttributeTypeAndValue, FromDer, X509Certificate};
 
-use crate::config::{Scalar, quoted};
+use crate::config::{Scalar, Word, quoted};
 
 /// The files and rules of TLS listeners.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,34 @@ pub struct Tls {
     pub verify: Verify,
     /// Whether a client without a certificate is refused; only with [`Verify::Peer`].
     pub fail_if_no_peer_cert: bool,
+    /// The versions that are offered, at least one.
+    pub versions: Vec<Version>,
+}
+
+/// A version of TLS. Older ones are not safe, and not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// RFC 5246.
+    Tls12,
+    /// RFC 8446.
+    Tls13,
+}
+
+impl Version {
+    /// All of them.
+    pub const ALL: [Version; 2] = [Version::Tls13, Version::Tls12];
+
+    fn supported(self) -> &'static SupportedProtocolVersion {
+        match self {
+            Version::Tls12 => &rustls::version::TLS12,
+            Version::Tls13 => &rustls::version::TLS13,
+        }
+    }
+}
+
+impl Word for Version {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("tlsv1.3", Version::Tls13), ("tlsv1.2", Version::Tls12)];
 }
 
 /// Whether clients are asked for a certificate.
@@ -119,8 +147,9 @@ pub fn server_config(tls: &Tls) -> Result<Arc<ServerConfig>, TlsError> {
     let chain = certificates("a certificate", &tls.cert)?;
     let key = PrivateKeyDer::from_pem_file(&tls.key)
         .map_err(|e| refused("a private key", &tls.key, e))?;
+    let versions: Vec<_> = tls.versions.iter().map(|version| version.supported()).collect();
     let builder = ServerConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(&versions)
         .expect("the ring provider has cipher suites for every version");
     let builder = match tls.verify {
         Verify::None => builder.with_no_client_auth(),

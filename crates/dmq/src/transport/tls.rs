@@ -86,7 +86,9 @@ fn acceptor(plan: &TlsPlan) -> Result<TlsAcceptor, String> {
     };
     let verify = if plan.ca.is_some() { Verify::Peer } else { Verify::None };
     let ca = plan.ca.clone();
-    let tls = service::tls::Tls { cert, key, ca, verify, fail_if_no_peer_cert: false };
+    let versions = service::tls::Version::ALL.to_vec();
+    let fail_if_no_peer_cert = false;
+    let tls = service::tls::Tls { cert, key, ca, verify, fail_if_no_peer_cert, versions };
     service::tls::server_config(&tls).map(TlsAcceptor::from).map_err(|error| error.to_string())
 }
 

@@ -107,16 +107,28 @@ impl Files {
             ca: Some(self.path("ca.pem")),
             verify: Verify::None,
             fail_if_no_peer_cert: false,
+            versions: Version::ALL.to_vec(),
         }
     }
 
     /// Shakes hands in memory; gives the client's name, or the server's refusal.
     fn handshake(&self, tls: &Tls, with_certificate: bool) -> Result<Option<String>, String> {
+        let all = [&rustls::version::TLS12, &rustls::version::TLS13];
+        self.handshake_with(tls, with_certificate, &all)
+    }
+
+    /// The same, of a client that speaks these versions only.
+    fn handshake_with(
+        &self,
+        tls: &Tls,
+        with_certificate: bool,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> Result<Option<String>, String> {
         let mut roots = RootCertStore::empty();
         let authorities = certificates("ca", &self.path("ca.pem")).unwrap();
         roots.add_parsable_certificates(authorities);
         let client = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .unwrap()
             .with_root_certificates(roots);
         let client = if with_certificate {
@@ -157,6 +169,22 @@ fn clients_are_asked_for_certificates_as_configured() {
     assert_eq!(files.handshake(&required, true), hare);
     let refusal = files.handshake(&required, false).unwrap_err();
     assert!(refusal.contains("certificate"), "{refusal}");
+}
+
+#[test]
+fn only_the_versions_that_are_configured_are_spoken() {
+    let files = Files::new();
+    for (offered, spoken, works) in [
+        (vec![Version::Tls13], &rustls::version::TLS12, false),
+        (vec![Version::Tls13], &rustls::version::TLS13, true),
+        (vec![Version::Tls12], &rustls::version::TLS13, false),
+        (vec![Version::Tls12], &rustls::version::TLS12, true),
+        (Version::ALL.to_vec(), &rustls::version::TLS12, true),
+    ] {
+        let tls = Tls { versions: offered, ..files.tls() };
+        let done = files.handshake_with(&tls, false, &[spoken]);
+        assert_eq!(done.is_ok(), works, "{tls:?} {spoken:?}: {done:?}");
+    }
 }
 
 #[test]

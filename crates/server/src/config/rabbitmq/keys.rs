@@ -2,7 +2,7 @@
 
 use super::value::{
     channels, count, flag, formatter, frame, host, level, listener, mechanism, member,
-    milliseconds, milliseconds_or_none, multiple, part, port, same, size, unlimited,
+    milliseconds, milliseconds_or_none, multiple, part, port, same, size, tls_version, unlimited,
 };
 
 /// One key.
@@ -54,7 +54,7 @@ const CLUSTER: &str = "this is one node";
 const RUNTIME: &str = "there is no Erlang runtime";
 const STORE: &str = "the store is another one";
 const TUNING: &str = "there is nothing to tune here";
-const RUSTLS: &str = "TLS is done by rustls, with safe versions, ciphers and order";
+const RUSTLS: &str = "TLS is done by rustls, with safe ciphers and order";
 const STDERR: &str = "the log goes to stderr, and is as it is";
 const PLUGIN: &str = "the plugin is not there";
 const INTERNAL: &[&str] = &["internal", "rabbit_auth_backend_internal"];
@@ -97,7 +97,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("ssl_options.keyfile", Sets("tls_key", same)),
     key("ssl_options.verify", Sets("tls_verify", same)),
     key("ssl_options.fail_if_no_peer_cert", Sets("tls_fail_if_no_peer_cert", flag)),
-    key("ssl_options.versions.$version", Nothing(RUSTLS)),
+    key("ssl_options.versions.$version", Lists("tls_versions", tls_version)),
     key(
         "ssl_options.password",
         IsRefused(

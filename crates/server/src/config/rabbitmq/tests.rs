@@ -190,7 +190,8 @@ fn every_key_that_sets_something_names_a_setting_and_is_tried() {
     let tls = changes(
         "listeners.ssl.default = 5671\nssl_options.cacertfile = /ca.pem\nssl_options.certfile = /cert.pem\n\
          ssl_options.keyfile = /key.pem\nssl_options.verify = verify_peer\n\
-         ssl_options.fail_if_no_peer_cert = true\nlisteners.tcp = none",
+         ssl_options.fail_if_no_peer_cert = true\nlisteners.tcp = none\n\
+         ssl_options.versions.1 = tlsv1.3",
     );
     let expected = [
         "amqp_listen = []",
@@ -200,6 +201,7 @@ fn every_key_that_sets_something_names_a_setting_and_is_tried() {
         "tls_ca = \"/ca.pem\"",
         "tls_verify = \"verify_peer\"",
         "tls_fail_if_no_peer_cert = true",
+        "tls_versions = [\"tlsv1.3\"]",
     ];
     assert_eq!(tls, expected);
 }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use service::config::{Scalar, Size};
+use service::tls::Version;
 
 use crate::config::mechanism::Mechanism;
 
@@ -124,6 +125,11 @@ pub(super) fn member(last: &str, text: &str) -> Result<Option<String>, String> {
 /// A mechanism of the login, by name.
 pub(super) fn mechanism(_: &str, text: &str) -> Result<Option<String>, String> {
     Mechanism::parse(text).map(|mechanism| Some(mechanism.name().to_owned()))
+}
+
+/// A version of TLS; the words of those that are not safe are refused.
+pub(super) fn tls_version(_: &str, text: &str) -> Result<Option<String>, String> {
+    Version::parse(text).map(|_| Some(text.to_ascii_lowercase()))
 }
 
 /// A level of RabbitMQ's log.
