@@ -5,17 +5,11 @@ use std::net::ToSocketAddrs;
 use serde_json::json;
 
 use super::super::arguments::Given;
-use super::super::command::{ANY, COMMAND, Command, Kind, Tools};
+use super::super::command::{ANY, Command, Kind, Tools};
 use super::super::failure::{Failure, UNAVAILABLE};
 use super::super::session::Session;
-use super::health::text;
+use super::health::{CHECK, text};
 use crate::request::Request;
-
-const CHECK: Command = Command {
-    section: "Monitoring, observability and health checks",
-    tools: Tools::DIAGNOSTICS,
-    ..COMMAND
-};
 
 pub(super) const TABLE: &[Command] = &[
     Command {

@@ -8,7 +8,7 @@ use super::super::format::Format;
 use super::super::session::Session;
 use crate::request::Request;
 
-const CHECK: Command = Command {
+pub(super) const CHECK: Command = Command {
     section: "Monitoring, observability and health checks",
     tools: Tools::DIAGNOSTICS,
     ..COMMAND
