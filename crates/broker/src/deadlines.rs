@@ -30,10 +30,16 @@ impl<Id: Copy + Ord> Deadlines<Id> {
     #[inline]
     pub(crate) fn note(&mut self, id: Id, noted: &mut Millis, deadline: Millis) {
         if deadline < *noted {
-            self.0.remove(&(*noted, id));
-            self.0.insert((deadline, id));
-            *noted = deadline;
+            self.put(id, noted, deadline);
         }
+    }
+
+    /// Rare, and kept out of the way of every message.
+    #[cold]
+    fn put(&mut self, id: Id, noted: &mut Millis, deadline: Millis) {
+        self.0.remove(&(*noted, id));
+        self.0.insert((deadline, id));
+        *noted = deadline;
     }
 
     /// Takes out a thing whose time has come. It stands nowhere until the caller notes it again.

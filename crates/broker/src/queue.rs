@@ -319,6 +319,7 @@ impl Queue {
     }
 
     /// When `tick` is next needed; 0 is at once.
+    #[inline]
     pub fn deadline(&self) -> Option<Millis> {
         if self.unfinished {
             return Some(0);

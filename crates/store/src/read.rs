@@ -78,6 +78,7 @@ impl Store {
     }
 
     /// Where a waiting message is.
+    #[inline(always)]
     fn find(&mut self, lane: LaneId, seq: Seq) -> Result<Found, ReadError> {
         let l = self.lanes.get(lane).ok_or(ReadError::Gone)?;
         for log in Log::BOTH {

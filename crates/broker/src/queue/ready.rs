@@ -169,6 +169,7 @@ impl Ready {
         !self.returned.is_empty()
     }
 
+    #[cold]
     fn first_returned(&self) -> Option<Head> {
         let &(level, seq) = self.returned.front()?;
         let lane = self.index(level)?;
@@ -177,7 +178,7 @@ impl Ready {
     }
 
     /// The message that is next: what was given back, then highest level first, oldest first within a level.
-    #[inline]
+    #[inline(always)]
     pub(super) fn head(&mut self, store: &Store) -> Option<Head> {
         if self.count == 0 {
             return None;
