@@ -22,10 +22,10 @@ fn things_come_in_the_order_of_their_times_and_each_once() {
 fn what_is_noted_for_earlier_and_later_in_turns_takes_no_more_room() {
     let mut deadlines = Deadlines::default();
     let mut noted = NEVER;
-    for now in 0..1000 {
+    for time in 0..1000 {
         deadlines.note((), &mut noted, 10_000);
-        deadlines.note((), &mut noted, now);
-        assert_eq!(deadlines.take(now), Some(()));
+        deadlines.note((), &mut noted, time);
+        assert_eq!(deadlines.take(time), Some(()));
         noted = NEVER;
     }
     assert_eq!(deadlines.0.len(), 0);

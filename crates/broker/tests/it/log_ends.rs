@@ -1,8 +1,8 @@
 //! A crash may end the log at any frame of it: whatever was deleted half, the broker starts.
 
-use broker::{QueueDeclare, Session};
+use broker::Session;
 
-use crate::rig::{Rig, session, table};
+use crate::rig::{Rig, session};
 
 /// So many that the records of their deletion fill more than a frame.
 const EXCHANGES: u32 = 100;
@@ -34,17 +34,7 @@ fn at_each_end(rig: &mut Rig, work: impl FnOnce(&mut Rig), look: impl Fn(Rig)) {
 
 /// Delayed exchanges with a message each, which go when the queue `q` goes.
 fn exchanges(rig: &mut Rig, who: &Session) {
-    let none = table(&[]);
-    let queue = QueueDeclare {
-        name: "q",
-        passive: false,
-        durable: true,
-        exclusive: false,
-        auto_delete: false,
-        arguments: &none,
-    };
-    let (broker, mut cx) = rig.parts();
-    broker.queue_declare(&mut cx, who, queue).expect("declared");
+    rig.run_as(who, "queue q durable");
     for number in 0..EXCHANGES {
         let name = format!("x{number}");
         let kind = "x-delayed-message durable auto-delete x-delayed-type=fanout";

@@ -150,21 +150,27 @@ fn crash_during_recovery_changes_nothing() {
     });
 }
 
+/// A store that filled its disk, and the lane that it did it with.
+fn filled(seed: u64) -> (World, LaneId) {
+    let vfs = Faulty::new(seed);
+    vfs.set_total(1 << 20);
+    let mut world = World::on(vfs, seed);
+    let lane = world.create(true);
+    world.turn();
+    let mut appended = 0;
+    while !world.store().health().full {
+        world.append(&[lane], true, 1500);
+        world.turn();
+        appended += 1;
+        assert!(appended < 1000, "the disk never became full");
+    }
+    (world, lane)
+}
+
 #[test]
 fn full_disk_keeps_everything_and_recovers() {
     for_seeds(30..34, |seed| {
-        let vfs = Faulty::new(seed);
-        vfs.set_total(1 << 20);
-        let mut world = World::on(vfs, seed);
-        let lane = world.create(true);
-        world.turn();
-        let mut appended = 0;
-        while !world.store().health().full {
-            world.append(&[lane], true, 1500);
-            world.turn();
-            appended += 1;
-            assert!(appended < 1000, "the disk never became full");
-        }
+        let (mut world, lane) = filled(seed);
         let synced = world.synced;
         for _ in 0..20 {
             world.append(&[lane], true, 1500);
@@ -191,15 +197,7 @@ fn full_disk_keeps_everything_and_recovers() {
 #[test]
 fn what_is_settled_on_a_full_disk_makes_room() {
     for_seeds(34..60, |seed| {
-        let vfs = Faulty::new(seed);
-        vfs.set_total(1 << 20);
-        let mut world = World::on(vfs, seed);
-        let lane = world.create(true);
-        world.turn();
-        while !world.store().health().full {
-            world.append(&[lane], true, 1500);
-            world.turn();
-        }
+        let (mut world, lane) = filled(seed);
         world.restart(true);
         assert!(world.store().health().full, "a start on a full disk says so");
         // Half of every segment at first: to merge them needs room that is not there.
