@@ -3,8 +3,11 @@
 //! A frame that does not check is either the end of the log, where a crash cut a write short, or
 //! damage. It is damage when any frame found anywhere in the log says that this one was synced.
 
+mod blame;
+
 use std::collections::VecDeque;
 use std::io;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -65,6 +68,8 @@ pub(crate) struct FileEnd {
 
 /// Why a frame is not usable.
 struct Bad {
+    /// Where the frame begins, or should.
+    frame: u64,
     at: u64,
     what: &'static str,
 }
@@ -96,16 +101,9 @@ pub(crate) fn replay(
                 Ok(frame) => frame,
                 Err(ReadFailure::Io(e)) => return Err(OpenError::io(&file.path, e)),
                 Err(ReadFailure::Bad(bad)) => {
-                    let (later, place) = later_synced(files, i, end.end)?;
+                    let later = later_synced(&files[i..], end.end)?;
                     if bound.is_some() || synced.max(later) > out.last {
-                        // A file whose first frame is damaged is where the log would go on, when
-                        // nothing more is found in this one.
-                        return Err(match place {
-                            Some(n) if n > i && bound.is_none() => {
-                                OpenError::corrupt(&files[n].path, 0, bad.what)
-                            }
-                            _ => OpenError::corrupt(&file.path, bad.at, bad.what),
-                        });
+                        return Err(blame::missing(files, &firsts, i, out.last, &bad)?);
                     }
                     out.torn = torn_bytes(file, end.end);
                     break;
@@ -150,7 +148,7 @@ fn finish(
     let mut place = files.last().map_or(folder, |f| &f.path);
     for (file, first) in files.iter().zip(firsts) {
         if first.is_none() {
-            let (later, _) = later_synced(std::slice::from_ref(file), 0, 0)?;
+            let later = later_synced(std::slice::from_ref(file), 0)?;
             if later > known {
                 (known, place) = (later, &file.path);
             }
@@ -175,29 +173,43 @@ fn first_frames(files: &[LogFile]) -> Result<Vec<Option<FrameHeader>>, OpenError
         .collect()
 }
 
-/// The highest `synced` that any frame header at or after an offset of file `i`, or in a later
-/// file, tells of; and the first file that has one.
-fn later_synced(files: &[LogFile], i: usize, from: u64) -> Result<(u64, Option<usize>), OpenError> {
+/// The highest `synced` that any frame header tells of: from an offset on in the first of these
+/// files, and anywhere in the others.
+fn later_synced(files: &[LogFile], from: u64) -> Result<u64, OpenError> {
     let mut synced = 0;
-    let mut place = None;
-    let mut buf = vec![0; 1 << 20];
-    for (n, f) in files[i..].iter().enumerate() {
-        let mut at = if n == 0 { from } else { 0 };
-        while at < f.len {
-            let got = f.file.read_at(&mut buf, at).map_err(|e| OpenError::io(&f.path, e))?;
-            if got == 0 {
-                break;
-            }
-            for block in buf[..got].chunks(BLOCK) {
-                if let Some(header) = FrameHeader::decode(block, f.id) {
-                    synced = synced.max(header.synced);
-                    place.get_or_insert(i + n);
-                }
-            }
-            at += blocks(got) as u64;
-        }
+    for (n, file) in files.iter().enumerate() {
+        headers(file, if n == 0 { from } else { 0 }, |header| {
+            synced = synced.max(header.synced);
+            ControlFlow::Continue(())
+        })
+        .map_err(|e| OpenError::io(&file.path, e))?;
     }
-    Ok((synced, place))
+    Ok(synced)
+}
+
+/// Visits every frame header of a file from an offset on, whether a frame follows it or not.
+fn headers(
+    file: &LogFile,
+    from: u64,
+    mut visit: impl FnMut(FrameHeader) -> ControlFlow<()>,
+) -> io::Result<()> {
+    let mut buf = vec![0; READ];
+    let mut at = from;
+    while at < file.len {
+        let got = file.file.read_at(&mut buf, at)?;
+        if got == 0 {
+            break;
+        }
+        for block in buf[..got].chunks(BLOCK) {
+            if let Some(header) = FrameHeader::decode(block, file.id)
+                && visit(header).is_break()
+            {
+                return Ok(());
+            }
+        }
+        at += blocks(got) as u64;
+    }
+    Ok(())
 }
 
 /// How much of a broken last frame there is, for the log message only.
@@ -248,7 +260,7 @@ impl Reader {
         at: u64,
         seq: u64,
     ) -> Result<Frame<'a>, ReadFailure> {
-        let bad = |at, what| ReadFailure::Bad(Bad { at, what });
+        let bad = |place, what| ReadFailure::Bad(Bad { frame: at, at: place, what });
         self.fill(file, at, FRAME_HEADER).map_err(ReadFailure::Io)?;
         let start = (at - self.place.1) as usize;
         let header = FrameHeader::decode(&self.buf[start.min(self.filled)..self.filled], file.id)

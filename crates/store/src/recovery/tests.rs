@@ -66,6 +66,12 @@ impl Log {
         }
     }
 
+    /// What a refused start says.
+    fn replay_error(&self) -> String {
+        let result = replay(&self.files, Path::new("/wal"), 1, 0, |_, _, _| Ok(()));
+        result.expect_err("the log is damaged").to_string()
+    }
+
     fn flip(&self, file: u64, offset: u64) {
         self.vfs.flip(Path::new(&format!("/wal/{file}.wal")), offset, 0);
     }
@@ -128,4 +134,60 @@ fn idle_frame_makes_damage_of_the_last_record_known() {
     assert_eq!(log.replay(0), Ok(texts(2)), "frame 3 is the empty one");
     log.flip(2, 4096 + 4);
     assert_eq!(log.replay(0), Ok(texts(1)), "nothing vouches for frame 2 any more");
+}
+
+#[test]
+fn damaged_first_frame_between_two_good_files_is_named() {
+    // (what the files hold, what is flipped, what is named)
+    type Files<'a> = &'a [(u64, &'a [(u64, u64)])];
+    let rows: [(&str, Files<'_>, u64, (&str, u64)); 5] = [
+        (
+            "several frames follow in it",
+            &[(2, &[(1, 0), (2, 1)]), (7, &[(3, 2), (4, 3)]), (9, &[(5, 4)])],
+            7,
+            ("/wal/7.wal", 0),
+        ),
+        (
+            "its only frame",
+            &[(2, &[(1, 0), (2, 1)]), (7, &[(3, 2)]), (9, &[(4, 3)])],
+            7,
+            ("/wal/7.wal", 0),
+        ),
+        (
+            "an abandoned frame is in the one before",
+            &[(2, &[(1, 0), (2, 1), (4, 1)]), (7, &[(3, 2), (4, 3)]), (9, &[(5, 4)])],
+            7,
+            ("/wal/7.wal", 0),
+        ),
+        (
+            "an empty file lies between",
+            &[(2, &[(1, 0), (2, 1)]), (6, &[]), (7, &[(3, 2)]), (8, &[]), (9, &[(4, 3)])],
+            7,
+            ("/wal/7.wal", 0),
+        ),
+        (
+            "only an empty file lies between",
+            &[(2, &[(1, 0)]), (7, &[]), (9, &[(2, 1), (3, 2)])],
+            9,
+            ("/wal/9.wal", 0),
+        ),
+    ];
+    for (what, files, flipped, (named, at)) in rows {
+        let log = log(files);
+        log.flip(flipped, 10);
+        assert_eq!(log.replay(0), Err((named.into(), at)), "{what}");
+    }
+    // A last frame that is damaged, and a later file that was begun and never written.
+    let log = log(&[(2, &[(1, 0), (2, 1)]), (7, &[]), (9, &[(3, 2)])]);
+    log.flip(2, 4096 + 10);
+    assert_eq!(log.replay(0), Err(("/wal/2.wal".into(), 4096)));
+}
+
+#[test]
+fn both_files_are_named_where_the_missing_frame_may_have_been_in_either() {
+    let log = log(&[(2, &[(1, 0), (2, 1)]), (7, &[(2, 1)]), (9, &[(3, 2)])]);
+    log.flip(2, 4096 + 10);
+    log.flip(7, 10);
+    let said = log.replay_error();
+    assert!(said.contains("/wal/2.wal") && said.contains("/wal/7.wal at offset 0"), "{said}");
 }
