@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::backoff::Backoff;
 use crate::connection::{Connection, Consume};
 use crate::error::Error;
-use crate::event::Event;
+use crate::event::{ChannelClosed, Event};
 use crate::options::Options;
 use topology::Topology;
 
@@ -212,7 +212,8 @@ async fn channel(connection: &mut Connection, work: &Work) -> Result<u16, Error>
     }
     match &work.purpose {
         Purpose::Consume { queue, qos, no_ack, arguments } => {
-            consume(connection, channel, queue, *qos, *no_ack, arguments).await?;
+            let arguments = &mut arguments.clone();
+            channel = consume(connection, channel, queue, *qos, *no_ack, arguments).await?;
         }
         Purpose::Publish { exchange } => {
             connection.confirm_select(channel).await?;
@@ -225,7 +226,10 @@ async fn channel(connection: &mut Connection, work: &Work) -> Result<u16, Error>
     Ok(channel)
 }
 
-/// Starts the only consumer.
+/// Starts the only consumer; the channel that it is on is returned.
+///
+/// A broker that does not know an argument may refuse the consumer for it, as RabbitMQ 4.3 does with
+/// `x-consumer-timeout` on classic queues: then there is another channel, and no argument.
 ///
 /// # Errors
 /// As [`Connection::qos`] and [`Connection::consume`].
@@ -235,10 +239,30 @@ pub async fn consume(
     queue: &str,
     qos: u16,
     no_ack: bool,
-    arguments: &Table,
-) -> Result<(), Error> {
-    connection.qos(channel, qos).await?;
-    let arguments = arguments.clone();
-    let consume = Consume { queue, tag: CONSUMER, no_ack, arguments, ..Consume::default() };
-    connection.consume(channel, &consume).await.map(drop)
+    arguments: &mut Table,
+) -> Result<u16, Error> {
+    let mut channel = channel;
+    loop {
+        connection.qos(channel, qos).await?;
+        let consume = Consume {
+            queue,
+            tag: CONSUMER,
+            no_ack,
+            arguments: arguments.clone(),
+            ..Consume::default()
+        };
+        match connection.consume(channel, &consume).await {
+            Err(Error::Channel(closed)) if names_one(&closed, arguments) => {
+                *arguments = Table::new();
+                channel = connection.open_channel().await?;
+            }
+            other => return other.map(|_| channel),
+        }
+    }
+}
+
+/// Whether a channel was closed for one of these arguments.
+fn names_one(closed: &ChannelClosed, arguments: &Table) -> bool {
+    let named = |name: &[u8]| closed.text.contains(&*format!("'{}'", name.escape_ascii()));
+    closed.code == 406 && arguments.iter().any(|(name, _)| named(name))
 }

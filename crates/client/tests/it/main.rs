@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helper functions too")]
 
 mod closing;
+mod consuming;
 mod events;
 mod fake;
 mod garbage;

@@ -27,7 +27,7 @@ pub(super) struct Consuming {
     prefetch: u16,
     no_ack: bool,
     /// RabbitMQ 4.3 and later let the consumer of a quorum queue say how long it may hold a
-    /// message; other brokers pass over it.
+    /// message. Earlier ones pass over it; where it is refused, nothing is left of it.
     arguments: Table,
     /// What the broker was last asked for.
     want: Want,
@@ -127,6 +127,7 @@ impl Engine {
 
     /// There is a channel; [`Engine::reconcile`] consumes.
     fn up(&mut self) {
+        self.consuming.arguments = arguments(&self.definition.trigger);
         self.consuming.unacked = 0;
         self.consuming.connections += 1;
         if self.consuming.connections > 1 {
@@ -204,15 +205,17 @@ impl Engine {
             return;
         }
         let was = std::mem::replace(&mut self.consuming.want, want);
-        let Consuming { queue, no_ack, arguments, .. } = &self.consuming;
-        let (qos, no_ack) = (self.consuming.qos(want), *no_ack);
+        let qos = self.consuming.qos(want);
+        let Consuming { queue, no_ack, arguments, .. } = &mut self.consuming;
+        let no_ack = *no_ack;
         let change = async {
             if was != Want::Nothing {
                 open.connection.cancel(open.channel, CONSUMER).await?;
             }
             if want != Want::Nothing {
-                let (connection, channel) = (&mut open.connection, open.channel);
-                link::consume(connection, channel, queue, qos, no_ack, arguments).await?;
+                let connection = &mut open.connection;
+                open.channel =
+                    link::consume(connection, open.channel, queue, qos, no_ack, arguments).await?;
             }
             Ok(())
         };
