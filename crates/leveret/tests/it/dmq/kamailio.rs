@@ -1,4 +1,8 @@
 //! A real Kamailio node for a test, on an address of its own.
+//!
+//! `TEST_KAMAILIO=PATH` puts another program in the place of Debian's `kamailio`, such as a script that
+//! becomes that of another release (`exec chroot DIR /usr/sbin/kamailio "$@"`, with a `/tmp` that is
+//! this one).
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -92,8 +96,8 @@ pub(crate) struct Kamailio {
 
 impl Kamailio {
     /// A node that does not run yet, at this address; its `notification_address` is that of the
-    /// other node.
-    pub(crate) fn at(ip: Ipv4Addr, over: Over, other: &str) -> Kamailio {
+    /// other node, if any.
+    pub(crate) fn at(ip: Ipv4Addr, over: Over, other: Option<&str>) -> Kamailio {
         let dir = tempfile::tempdir().expect("a temporary directory").keep();
         let janitor = Command::new("sh")
             .args(["-c", JANITOR])
@@ -110,7 +114,7 @@ impl Kamailio {
     }
 
     /// The same over TLS, with a certificate that this authority has signed, as all need.
-    pub(crate) fn secure(ip: Ipv4Addr, other: &str, authority: &Authority) -> Kamailio {
+    pub(crate) fn secure(ip: Ipv4Addr, other: Option<&str>, authority: &Authority) -> Kamailio {
         let kamailio = Kamailio::at(ip, Over::Tls, other);
         let identity = authority.node(&ip.to_string());
         let key = identity.key.serialize_pem();
@@ -124,7 +128,11 @@ impl Kamailio {
     #[track_caller]
     pub(crate) fn pair(over: Over) -> [Kamailio; 2] {
         let [a, b] = [address::take(), address::take()];
-        let mut pair = [Kamailio::at(a, over, &uri(b, over)), Kamailio::at(b, over, &uri(a, over))];
+        // By a stream the first would call one that does not listen yet, and hold that against it
+        // when its time to answer is over.
+        let known = [(over == Over::Udp).then(|| uri(b, over)), Some(uri(a, over))];
+        let mut pair = [(a, &known[0]), (b, &known[1])]
+            .map(|(ip, known)| Kamailio::at(ip, over, known.as_deref()));
         pair.iter_mut().for_each(Kamailio::launch);
         let uris = pair.each_ref().map(Kamailio::uri);
         for (one, other) in [(0, 1), (1, 0)] {
@@ -133,7 +141,7 @@ impl Kamailio {
         pair
     }
 
-    fn config(&self, other: &str) -> String {
+    fn config(&self, other: Option<&str>) -> String {
         let Kamailio { ip, dir, .. } = self;
         let dir = dir.display();
         let mut text = format!("#!KAMAILIO\nlisten=udp:{ip}:5060\n");
@@ -159,7 +167,6 @@ impl Kamailio {
             ("tm", "fr_timer", answer.to_string()),
             ("ctl", "binrpc", format!("\"unix:{dir}/ctl\"")),
             ("dmq", "server_address", format!("{own:?}")),
-            ("dmq", "notification_address", format!("{other:?}")),
             ("dmq", "num_workers", "2".to_owned()),
             ("dmq", "ping_interval", ping.to_string()),
             ("htable", "enable_dmq", "1".to_owned()),
@@ -167,6 +174,9 @@ impl Kamailio {
             ("htable", "htable", format!("\"shared=>{table}\"")),
         ] {
             writeln!(text, "modparam(\"{module}\", \"{name}\", {value})").unwrap();
+        }
+        if let Some(other) = other {
+            writeln!(text, "modparam(\"dmq\", \"notification_address\", {other:?})").unwrap();
         }
         if self.over == Over::Tls {
             for (name, file) in [("ca_list", "ca"), ("certificate", "cert"), ("private_key", "key")]
@@ -192,12 +202,15 @@ impl Kamailio {
     #[track_caller]
     pub(crate) fn launch(&mut self) {
         assert!(self.main.is_none(), "it runs already");
-        let words = ["-DD", "-E", "-m", "32", "-M", "4", "-f", "kamailio.cfg", "-P", "pid"];
-        let kamailio = self.wrapper.iter().map(String::as_str).chain(["kamailio"]).chain(words);
-        let kamailio: Vec<&str> = kamailio.collect();
+        let program = std::env::var("TEST_KAMAILIO").unwrap_or_else(|_| "kamailio".to_owned());
+        let mut words = self.wrapper.iter().chain([&program]);
         let log = File::options().create(true).append(true).open(self.dir.join("log")).unwrap();
-        let mut command = Command::new(kamailio[0]);
-        command.args(&kamailio[1..]).arg("-w").arg(&self.dir).current_dir(&self.dir);
+        let mut command = Command::new(words.next().expect("it has a name"));
+        command.args(words).args(["-DD", "-E", "-m", "32", "-M", "4"]).arg("-w").arg(&self.dir);
+        // Whole paths: the program may be one that changes its directory.
+        for (flag, file) in [("-f", "kamailio.cfg"), ("-P", "pid")] {
+            command.arg(flag).arg(self.dir.join(file));
+        }
         command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let child = command.spawn().expect("Debian's package kamailio; see `cargo xtask peers`");
         let pid = format!("{}\n", child.id());
@@ -292,6 +305,16 @@ impl Kamailio {
     pub(crate) fn expect_state_within(&self, limit: Duration, uri: &str, state: &str) {
         let what = format!("{uri} is {state:?} to Kamailio {}", self.ip);
         within(limit, &what, || self.nodes().remove(uri).unwrap_or_default() == state);
+    }
+
+    /// Its `notification_address` does not answer it any more, which is `pending` up to 6.0 and
+    /// `not_active` from 6.1 on.
+    #[track_caller]
+    pub(crate) fn expect_unanswered(&self, uri: &str) {
+        within(DEADLINE, &format!("{uri} does not answer Kamailio {}", self.ip), || {
+            let state = self.nodes().remove(uri).unwrap_or_default();
+            ["pending", "not_active"].contains(&state.as_str())
+        });
     }
 
     /// A value of the table `shared`.

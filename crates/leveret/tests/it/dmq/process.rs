@@ -55,18 +55,27 @@ impl Dmq {
 
     /// The same, at this address.
     pub(crate) fn at(ip: Ipv4Addr, members: &[&dyn Member]) -> Dmq {
-        let dir = tempfile::tempdir().expect("a temporary directory").keep();
-        let server = Server::in_dir("DMQ node", dir);
         let uris: Vec<String> = members.iter().map(|member| member.uri()).collect();
         let over = match uris.first() {
             Some(uri) if uri.ends_with(";transport=tcp") => Over::Tcp,
             Some(uri) if uri.ends_with(";transport=tls") => Over::Tls,
             _ => Over::Udp,
         };
+        Dmq::new(ip, over, &uris)
+    }
+
+    /// One that waits to be joined.
+    pub(crate) fn alone(over: Over) -> Dmq {
+        Dmq::new(address::take(), over, &[])
+    }
+
+    fn new(ip: Ipv4Addr, over: Over, known: &[String]) -> Dmq {
+        let dir = tempfile::tempdir().expect("a temporary directory").keep();
+        let server = Server::in_dir("DMQ node", dir);
         let settings = BTreeMap::new();
         let dmq = Dmq { server, ip, over, settings, wrapper: Vec::new() };
         dmq.set("server_address", format!("{:?}", uri(ip, over)))
-            .set("notification_address", format!("{uris:?}"))
+            .set("notification_address", format!("{known:?}"))
             .set("ping_interval", 1)
             .set("ping_timeout_ms", 800)
             .set("listen", "\"127.0.0.1:0\"")

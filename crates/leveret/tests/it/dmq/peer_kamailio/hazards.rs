@@ -5,7 +5,7 @@ use super::super::node::{Manner, Node};
 use super::super::packet::{NOTIFICATION, Over};
 use super::super::process::{Dmq, Member};
 use super::super::receiving::Stream;
-use super::{Kamailio, bus, phone};
+use super::{Kamailio, bus, bus_with, phone};
 
 /// They list nodes, broadcast, and share cells, as no node does that waits for its own lock.
 #[track_caller]
@@ -45,7 +45,8 @@ fn nothing_that_ours_is_told_stops_a_kamailio() {
 
 #[test]
 fn nothing_that_people_send_by_ours_stops_a_kamailio() {
-    let (pair, ours) = bus(Over::Udp);
+    // Kamailio from 5.8 on never answers what is larger than its `msg_recv_max_size`.
+    let (pair, ours) = bus_with(Over::Udp, |ours| ours.set("fr_timer_ms", 2000));
     let by = phone();
     let mut chat = Stream::of(&ours, Some("chat"));
     // By what answers a script's broadcast, by odd bodies, and by cells that are hard to write.
@@ -78,4 +79,27 @@ fn what_ends_a_kamailio_is_refused() {
         assert_eq!(ours.http("POST", "/api/dmq/send", &message.to_string()).0, 400, "{body}");
     }
     expect_well(&pair, &ours, &by, &mut chat, "as before");
+}
+
+/// A Kamailio drops what it has no room for; from a stream it takes nothing more then.
+fn what_is_too_large_for_a_kamailio_is_lost_alone(over: Over, bytes: usize, ends: &[&str]) {
+    let (pair, ours) = bus_with(over, |ours| ours.set("fr_timer_ms", 2000));
+    let told = ours.broadcast("chat", &"x".repeat(bytes));
+    assert_eq!(told.len(), 2, "{told:?}");
+    for outcome in told.values() {
+        assert!(ends.iter().any(|end| outcome["outcome"] == *end), "{outcome}");
+    }
+    ours.expect_active(&[&pair[0], &pair[1]]);
+    assert!(ours.broadcast("chat", "small").values().all(|outcome| outcome["code"] == 200));
+}
+
+#[test]
+fn what_is_too_large_for_a_kamailio_is_lost_alone_by_udp() {
+    // Taken up to 5.7.
+    what_is_too_large_for_a_kamailio_is_lost_alone(Over::Udp, 33_000, &["taken", "timeout"]);
+}
+
+#[test]
+fn what_is_too_large_for_a_kamailio_is_lost_alone_by_tcp() {
+    what_is_too_large_for_a_kamailio_is_lost_alone(Over::Tcp, 17_000, &["unreachable"]);
 }

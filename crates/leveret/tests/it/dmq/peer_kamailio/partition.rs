@@ -23,7 +23,7 @@ fn two_halves_go_on_alone_and_find_each_other_again() {
     let ips = [1, 2, 11, 12].map(|last| Ipv4Addr::new(10, 77, 0, last));
     let kamailio = |namespace: &Namespace, own: usize, other: usize| {
         let other = uri(ips[other], Over::Udp);
-        let mut it = Kamailio::at(ips[own], Over::Udp, &other).under(namespace.enter());
+        let mut it = Kamailio::at(ips[own], Over::Udp, Some(&other)).under(namespace.enter());
         it.launch();
         it
     };

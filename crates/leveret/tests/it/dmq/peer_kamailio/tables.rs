@@ -1,5 +1,6 @@
 //! Kamailio's own hash tables: changed on either side, and taken over by who comes late.
 
+use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -78,8 +79,12 @@ fn cells_go_both_ways_by_tcp() {
     cells_go_both_ways(Over::Tcp);
 }
 
-/// Enough for several messages.
+/// With their values enough for several messages, whatever they go by.
 const CELLS: usize = 150;
+
+fn value(number: impl Display) -> String {
+    format!("value {number} {}", "x".repeat(250))
+}
 
 /// Ours has all cells, or gets them.
 #[track_caller]
@@ -90,7 +95,7 @@ fn expect_all(ours: &Dmq) {
         let cells = dump["cells"].as_array().map_or(&[][..], Vec::as_slice);
         let is_cell = |cell: &&Value| {
             let number = cell["key"].as_str().and_then(|key| key.strip_prefix("key"));
-            number.is_some_and(|number| cell["value"] == format!("value {number}"))
+            number.is_some_and(|number| cell["value"] == value(number))
         };
         cells.iter().filter(is_cell).count() == CELLS
     });
@@ -100,7 +105,7 @@ fn expect_all(ours: &Dmq) {
 fn one_of_ours_that_comes_late_gets_what_is_there() {
     let (pair, mut ours) = bus(Over::Udp);
     for n in 0..CELLS {
-        pair[0].set(&format!("key{n}"), &format!("value {n}"));
+        pair[0].set(&format!("key{n}"), &value(n));
     }
     expect_all(&ours);
     ours.kill9();
@@ -111,21 +116,20 @@ fn one_of_ours_that_comes_late_gets_what_is_there() {
     late.stop();
 }
 
-#[test]
-fn a_kamailio_that_comes_late_gets_what_is_there() {
-    let ours = Dmq::beside(&[]).start();
+fn a_kamailio_that_comes_late_gets_what_is_there(over: Over) {
+    let ours = Dmq::alone(over).start();
     for n in 0..CELLS {
-        put(&ours, &format!("key{n}"), json!({ "value": format!("value {n}") }));
+        put(&ours, &format!("key{n}"), json!({ "value": value(n) }));
     }
     put(&ours, "number", json!({ "value": 7 }));
     put(&ours, "short", json!({ "value": "lived", "expire_s": 3 }));
     // It knows nobody but ours; the one modparam of the guide.
-    let mut kamailio = Kamailio::at(address::take(), Over::Udp, &ours.uri());
+    let mut kamailio = Kamailio::at(address::take(), over, Some(&ours.uri()));
     for _ in 0..2 {
         kamailio.launch();
         ours.expect_active(&[&kamailio]);
         for n in [0, CELLS / 2, CELLS - 1] {
-            kamailio.expect_cell(&format!("key{n}"), Some(&format!("value {n}")));
+            kamailio.expect_cell(&format!("key{n}"), Some(&value(n)));
         }
         kamailio.expect_cell("number", Some("7"));
         kamailio.kill9();
@@ -134,4 +138,14 @@ fn a_kamailio_that_comes_late_gets_what_is_there() {
     kamailio.expect_cell("number", Some("7"));
     expect_ours(&ours, "short", Value::Null);
     kamailio.expect_cell("short", None);
+}
+
+#[test]
+fn a_kamailio_that_comes_late_gets_what_is_there_by_udp() {
+    a_kamailio_that_comes_late_gets_what_is_there(Over::Udp);
+}
+
+#[test]
+fn a_kamailio_that_comes_late_gets_what_is_there_by_tcp() {
+    a_kamailio_that_comes_late_gets_what_is_there(Over::Tcp);
 }
