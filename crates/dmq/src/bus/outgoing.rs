@@ -223,7 +223,7 @@ impl Bus {
         self.effects.push(Effect::Send(route, packet));
     }
 
-    fn kdmq(
+    pub(super) fn kdmq(
         &mut self,
         to: &NodeUri,
         peer: &str,

@@ -14,11 +14,15 @@ use crate::outbox::Cargo;
 /// The ticket of a request for tables that nobody waits for.
 const OWN_TICKET: u64 = 0;
 
-/// The size of a part of the tables that goes in one datagram without being broken up.
-const PART_BYTES: usize = 1200;
+/// The size of a message that goes in one datagram without being broken up (RFC 3261 18.1.1).
+const DATAGRAM_BYTES: usize = 1300;
 
-/// The size of a part that goes over a stream.
-const STREAM_PART_BYTES: usize = 16_000;
+/// The size of a message on a stream for which Kamailio has room, by its `tcp_rd_buf_size`. It closes
+/// a connection that brings a larger one.
+const STREAM_BYTES: usize = 16_383;
+
+/// Digits by which one head may be longer than another: those of its length, branch and Call-ID.
+const DIGITS: usize = 32;
 
 const JSON: &str = "application/json";
 
@@ -79,10 +83,17 @@ impl Bus {
             tracing::debug!("{to} asks for tables, and is not on the list: it gets none");
             return;
         }
-        let most = if to.transport.is_reliable() { STREAM_PART_BYTES } else { PART_BYTES };
-        let sync = Sync::new(table, most.min(self.body_bytes_max()));
+        let sync = Sync::new(table, self.part_bytes(to));
         self.outboxes.entry(to.clone()).or_default().start_sync(sync);
         self.pump(to, clock);
+    }
+
+    /// How much of the tables goes in one message to a node.
+    fn part_bytes(&mut self, to: &NodeUri) -> usize {
+        let (_, branch) = self.clients.branch();
+        let head = self.kdmq(to, HTABLE_PEER, &branch, 1, JSON, &[]).len() + DIGITS;
+        let most = if to.transport.is_reliable() { STREAM_BYTES } else { DATAGRAM_BYTES };
+        most.saturating_sub(head).min(self.body_bytes_max())
     }
 
     /// A Kamailio that was alone when it heard of us asked nobody for its tables, and asks nobody

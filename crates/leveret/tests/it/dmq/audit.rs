@@ -11,6 +11,13 @@ use super::packet::{NOTIFICATION, Over, Packet};
 /// Kamailio 5.6.3 cannot write, and so cannot ping with, a list above 1024 bytes.
 const LIST_BYTES_MAX: usize = 1000;
 
+/// Kamailio has room for so large a message on a stream (its `tcp_rd_buf_size` less one), and closes a
+/// connection that brings a larger one.
+const STREAM_BYTES_MAX: usize = 16_383;
+
+/// A larger datagram is broken up on its way.
+const WHOLE_DATAGRAM_MAX: usize = 1300;
+
 /// A message of ours, and what is to be said if it breaks a rule.
 struct Case<'a> {
     packet: &'a Packet,
@@ -167,7 +174,17 @@ impl Case<'_> {
         let body: Map<String, Value> = serde_json::from_slice(packet.body()).expect("JSON");
         if let Some(cells) = body.get("cells") {
             hold!(self, body.len() == 1, "cells and more");
-            for cell in cells.as_array().expect("cells are a list") {
+            let cells = cells.as_array().expect("cells are a list");
+            // One cell cannot be parted.
+            if cells.len() > 1 {
+                let most = match packet.over {
+                    Over::Udp => WHOLE_DATAGRAM_MAX,
+                    Over::Tcp | Over::Tls => STREAM_BYTES_MAX,
+                };
+                let bytes = packet.bytes.len();
+                hold!(self, bytes <= most, "a part of {bytes} bytes");
+            }
+            for cell in cells {
                 self.fields(cell.as_object().expect("a cell"), &["expire"]);
             }
             return;

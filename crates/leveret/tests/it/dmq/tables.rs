@@ -1,9 +1,11 @@
 //! Kamailio's hash tables, kept in sync with a scripted node and seen over HTTP.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::node::{Manner, Node};
-use super::packet::Packet;
+use super::packet::{Over, Packet};
 use super::process::{Dmq, outcomes, within};
 use crate::server::DEADLINE;
 
@@ -149,9 +151,11 @@ fn one_cell_changes_in_order_whatever_is_lost() {
     assert_eq!(actions, [2, 3], "the expiry before its cell");
 }
 
-#[test]
-fn who_asks_gets_all_cells_in_messages_that_fit() {
-    let [other, asker] = [Node::start(), Node::start()];
+/// Enough for several messages, whatever they go by.
+const CELLS: usize = 2000;
+
+fn who_asks_gets_all_cells_in_messages_that_fit(over: Over) {
+    let [other, asker] = [Node::over(over), Node::over(over)];
     let ours = Dmq::beside(&[&other, &asker]).start();
     // Whoever is alone when it is joined gets all cells, of which there are none yet.
     for node in [&other, &asker] {
@@ -161,10 +165,13 @@ fn who_asks_gets_all_cells_in_messages_that_fit() {
     assert_eq!(asker.request(ours.ip(), "htable", r#"{"action":1}"#).ask().code(), 200);
     let empty = asker.first("an empty answer", holds("cells"));
     assert_eq!(empty.text(), r#"{"cells":[]}"#);
-    let text = "é\"\\".repeat(200);
-    for n in 0..200 {
-        let set = json!({"action": 2, "htname": "t", "cname": format!("key{n}"), "type": 2, "strval": text, "mode": 1});
-        assert_eq!(other.request(ours.ip(), "htable", set.to_string()).ask().code(), 200);
+    // Of all sizes, so that some parts are as full as they can be; and one that fits in no part.
+    let text = |n: usize| "é\"\\".repeat(if n == 7 { 5000 } else { n % 5 });
+    for start in (0..CELLS).step_by(250) {
+        let cell = |n| json!({"htname": "t", "cname": format!("key{n}"), "type": 2, "strval": text(n), "expire": 0});
+        let cells: Vec<Value> = (start..start + 250).map(cell).collect();
+        let body = json!({ "cells": cells }).to_string();
+        assert_eq!(other.request(ours.ip(), "htable", body).ask().code(), 200);
     }
     asker.forget();
     other.forget();
@@ -177,15 +184,26 @@ fn who_asks_gets_all_cells_in_messages_that_fit() {
         };
         bodies.iter().flat_map(cells).collect()
     };
-    within(DEADLINE, "all cells", || cells().len() >= 200);
-    let mut keys: Vec<String> =
-        cells().iter().map(|cell| cell["cname"].as_str().unwrap().to_owned()).collect();
-    keys.sort();
-    keys.dedup();
-    assert_eq!(keys.len(), 200);
-    assert!(cells().iter().all(|cell| cell["strval"] == text && cell["expire"] == 0));
+    within(DEADLINE, "all cells", || cells().len() >= CELLS);
+    let values: BTreeMap<String, Value> = cells()
+        .into_iter()
+        .inspect(|cell| assert_eq!(cell["expire"], 0))
+        .map(|mut cell| (cell["cname"].as_str().unwrap().to_owned(), cell["strval"].take()))
+        .collect();
+    assert_eq!(values.len(), CELLS);
+    assert!((0..CELLS).all(|n| values[&format!("key{n}")] == text(n)));
     assert!(asker.all(holds("cells")).len() > 1);
     assert!(other.all(holds("cells")).is_empty(), "only who asked gets them");
+}
+
+#[test]
+fn who_asks_gets_all_cells_in_messages_that_fit_by_udp() {
+    who_asks_gets_all_cells_in_messages_that_fit(Over::Udp);
+}
+
+#[test]
+fn who_asks_gets_all_cells_in_messages_that_fit_by_tcp() {
+    who_asks_gets_all_cells_in_messages_that_fit(Over::Tcp);
 }
 
 #[test]
