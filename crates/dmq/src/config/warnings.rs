@@ -35,7 +35,8 @@ fn addresses(c: &DmqConfig) -> Vec<Rule> {
         ),
         (
             c.notification_address.is_empty(),
-            "without a notification_address this node waits until another names it",
+            "without a notification_address this node waits until another names it; Kamailio from 6.1 \
+             on does not name it any more when it has left once",
         ),
         (
             node.ip().is_none(),

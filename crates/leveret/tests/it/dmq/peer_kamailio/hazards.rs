@@ -65,13 +65,17 @@ fn nothing_that_people_send_by_ours_stops_a_kamailio() {
     ours.expect_active(&members);
 }
 
-/// Kamailio 5.6.3 as a whole ends when its htable gets one of these.
+/// A Kamailio as a whole ends when its modules get one of these: `htable` of 5.6.3, and `dialog` and
+/// `usrloc` of 6.1.5 as well.
 #[test]
 fn what_ends_a_kamailio_is_refused() {
     let (pair, ours) = bus(Over::Udp);
     let (by, mut chat) = (phone(), Stream::of(&ours, Some("chat")));
-    for body in ["{}", "[]", "null", "1", "\"\"", "{\"action\":2,\"htname\":null}"] {
-        let mut message = serde_json::json!({ "peer": "htable", "body": body });
+    let odd = ["{}", "[]", "null", "1", "\"\"", "{\"action\":2,\"htname\":null}"];
+    let bodies = odd.iter().flat_map(|body| [("htable", *body), ("usrloc", body)]);
+    let dialog = [("dialog", r#"{"action":2,"callid":5}"#), ("dialog", r#"{"action":1}"#)];
+    for (peer, body) in bodies.chain(dialog) {
+        let mut message = serde_json::json!({ "peer": peer, "body": body });
         let (status, said) = ours.http("POST", "/api/dmq/bcast", &message.to_string());
         assert_eq!(status, 400, "{body}: {said}");
         assert!(said.contains("does not survive this body"), "{said}");
