@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use crate::oracle::release::Release;
 use crate::oracle::{Oracle, Setup};
 use crate::process::{self, Running};
 
@@ -86,6 +87,7 @@ impl Broker {
         match kind {
             Kind::Leveret => Leveret::start(&Launch::of(wanted)?).map(Self::Leveret),
             Kind::Oracle => Oracle::start(Setup {
+                rabbitmq: Release::Debian12.rabbitmq()?,
                 dir: wanted.dir.clone(),
                 amqp: wanted.amqp,
                 tls: wanted.tls.clone(),
@@ -263,11 +265,9 @@ impl Leveret {
         std::fs::create_dir_all(&link)?;
         let link = link.join("rabbitmqctl");
         std::os::unix::fs::symlink(std::path::absolute(leveret_path())?, &link)?;
-        process::script(
-            &dir.join("rabbitmqctl"),
-            &[("LEVERET_DATA_DIR", self.data.as_os_str())],
-            link.as_os_str(),
-        )
+        let mut command = Command::new(link);
+        command.env("LEVERET_DATA_DIR", &self.data);
+        process::script(&dir.join("rabbitmqctl"), &command)
     }
 
     /// The end of what it printed.

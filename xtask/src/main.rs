@@ -42,11 +42,8 @@ enum Command {
     /// Installs the brokers and clients that the tests use.
     Peers,
     /// Runs a command beside a RabbitMQ and a MongoDB of its own, which TEST_RABBITMQ,
-    /// TEST_RABBITMQ_CTL and TEST_MONGODB name.
-    WithPeers {
-        #[arg(last = true, required = true, value_name = "CMD")]
-        words: Vec<String>,
-    },
+    /// TEST_RABBITMQ_CTL, TEST_RABBITMQ_VERSION and TEST_MONGODB name.
+    WithPeers(with_peers::Options),
     /// Runs compatibility suites and compares them with the recorded oracle.
     Suite(suite::Options),
     /// Runs the suites on the oracle and writes xtask/oracle/NAME.txt.
@@ -72,7 +69,7 @@ enum Command {
     /// xtask: cargo run --release -p xtask -- bench-dmq
     BenchDmq(rounds::Repeated),
     #[command(name = with_peers::INSIDE, hide = true)]
-    InsideWithPeers(Words),
+    InsideWithPeers(with_peers::Inside),
     #[command(name = namespace::INSIDE, hide = true)]
     InsideNamespace(Words),
 }
@@ -89,7 +86,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(&options),
         Command::Tidy => tidy::run(),
         Command::Peers => peers::run(),
-        Command::WithPeers { words } => with_peers::run(&words),
+        Command::WithPeers(options) => with_peers::run(&options),
         Command::Suite(options) => suite::run(&options),
         Command::Oracle { record } => suite::record(&record),
         Command::Crash(options) => crash::run(&options),
@@ -98,7 +95,7 @@ fn main() -> ExitCode {
         Command::BenchDelayer(options) => delayer::run(&options),
         Command::BenchTrigger(options) => trigger::run(&options),
         Command::BenchDmq(options) => dmq::run(&options),
-        Command::InsideWithPeers(Words { words }) => with_peers::inside(&words),
+        Command::InsideWithPeers(inside) => with_peers::inside(&inside),
         Command::InsideNamespace(Words { words }) => namespace::inside(&words),
     };
     match done {

@@ -18,7 +18,7 @@ pub(crate) const INSIDE: &str = "inside-a-namespace";
 
 /// Runs its arguments as the first process of a process namespace has to: a shell that waits for one
 /// child reaps all others that lose their parents, so that killed ones are seen to be gone.
-pub(crate) const INIT: [&str; 4] = ["sh", "-c", "\"$@\"; exit $?", "sh"];
+const INIT: [&str; 4] = ["sh", "-c", "\"$@\"; exit $?", "sh"];
 
 /// Runs `xtask PART ARGS…` inside, its output in `log`; an error unless it succeeds in `limit`.
 pub(crate) fn run(part: &str, args: &[&str], log: &Path, limit: Duration) -> Result<()> {
@@ -37,16 +37,22 @@ pub(crate) fn run_here(part: &str, args: &[&str], variables: &[(&str, &OsStr)]) 
 }
 
 fn command(part: &str, args: &[&str]) -> Result<Command> {
-    // What unshare starts ends with it, and it ends with us, however we end.
+    let mut command = own(&["--net"]);
+    command.arg(std::env::current_exe().context("own path")?).arg(INSIDE).arg(part).args(args);
+    Ok(command)
+}
+
+/// Runs its arguments in a mount and a process namespace of their own, and in those of `more`. All
+/// that they start ends with them, and they end with us, however we end.
+pub(crate) fn own(more: &[&str]) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "unshare"]);
     if !is_root() {
         command.arg("--map-root-user");
     }
-    command.args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]);
-    command.arg("--").args(INIT).arg(std::env::current_exe().context("own path")?);
-    command.arg(INSIDE).arg(part).args(args);
-    Ok(command)
+    command.args(more).args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"]);
+    command.args(INIT);
+    command
 }
 
 /// What the inner process is told.

@@ -1,8 +1,9 @@
-//! Starts Debian's RabbitMQ 3.10.8 as the broker that ours is held against.
+//! Starts Debian's RabbitMQ as the broker that ours is held against.
 //!
 //! Everything it writes is in one folder, and its ports are its own, the port mapper's included.
 
-use std::ffi::OsStr;
+pub(crate) mod release;
+
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,10 +12,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::broker::Tls;
+use crate::oracle::release::RabbitMq;
 use crate::process::{self, Running};
-
-/// Where Debian's package keeps its scripts.
-const SCRIPTS: &str = "/usr/lib/rabbitmq/lib/rabbitmq_server-3.10.8/sbin";
 
 /// A cold start takes about six seconds on an idle core.
 const START: Duration = Duration::from_secs(90);
@@ -22,6 +21,8 @@ const START: Duration = Duration::from_secs(90);
 /// What the oracle listens on; three further ports are derived from `amqp`.
 #[derive(Debug, Clone)]
 pub(crate) struct Setup {
+    /// What is run.
+    pub rabbitmq: RabbitMq,
     /// Everything it writes.
     pub dir: PathBuf,
     /// AMQP on 127.0.0.1 and ::1.
@@ -123,17 +124,12 @@ impl Setup {
 
     /// Writes a script into `dir` that is `rabbitmqctl` for this node.
     pub(crate) fn control(&self, dir: &Path) -> Result<PathBuf> {
-        let command = self.command("rabbitmqctl");
-        let variables: Vec<(&str, &OsStr)> =
-            command.get_envs().filter_map(|(name, value)| Some((name.to_str()?, value?))).collect();
-        process::script(&dir.join("rabbitmqctl"), &variables, command.get_program())
+        process::script(&dir.join("rabbitmqctl"), &self.command("rabbitmqctl"))
     }
 
     /// One of RabbitMQ's programs, for this node.
     pub(crate) fn command(&self, program: &str) -> Command {
-        let script = Path::new(SCRIPTS).join(program);
-        let mut command =
-            if script.exists() { Command::new(script) } else { Command::new(program) };
+        let mut command = self.rabbitmq.command(program);
         let dir = &self.dir;
         command
             .env("HOME", dir)

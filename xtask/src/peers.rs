@@ -3,6 +3,7 @@
 //! Everything goes to the system's package manager or below `target/peers`. A package that cannot be
 //! had is an error that names it: no test is skipped because its peer is missing.
 
+pub(crate) mod forky;
 pub(crate) mod java;
 
 use std::path::{Path, PathBuf};
@@ -90,13 +91,14 @@ pub(crate) fn install() -> Result<()> {
 /// Installs the servers that tests of our own crates talk to, when they are missing.
 pub(crate) fn install_servers() -> Result<()> {
     std::fs::create_dir_all(process::peers_dir())?;
-    debian()?;
+    debian(DEBIAN)?;
     secantus()?;
     own_name_resolves()
 }
 
-fn debian() -> Result<()> {
-    let missing = missing_debian();
+/// Installs what is missing of some packages.
+fn debian(packages: &[(&'static str, &'static str)]) -> Result<()> {
+    let missing = missing_debian(packages);
     if missing.is_empty() {
         return Ok(());
     }
@@ -119,7 +121,7 @@ fn debian() -> Result<()> {
         &log,
         hour,
     )?;
-    let still = missing_debian();
+    let still = missing_debian(packages);
     if !status.success() || !still.is_empty() {
         let text = std::fs::read_to_string(&log).unwrap_or_default();
         bail!("cannot install {named}:\n{}", process::tail(&text, 2000));
@@ -127,15 +129,15 @@ fn debian() -> Result<()> {
     Ok(())
 }
 
-fn missing_debian() -> Vec<(&'static str, &'static str)> {
+fn missing_debian(packages: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
     let installed = Command::new("dpkg-query")
         .args(["-W", "-f=${Package} ${db:Status-Status}\n"])
-        .args(DEBIAN.iter().map(|(package, _)| package))
+        .args(packages.iter().map(|(package, _)| package))
         .output()
         .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
         .unwrap_or_default();
     let has = |package: &str| installed.lines().any(|line| line == format!("{package} installed"));
-    DEBIAN.iter().copied().filter(|(package, _)| !has(package)).collect()
+    packages.iter().copied().filter(|(package, _)| !has(package)).collect()
 }
 
 /// While it lives, packages that are installed do not start their services: the oracle runs only

@@ -1,6 +1,5 @@
 //! Runs other programs: with a time limit, with their output in a log, ended when their owner goes.
 
-use std::ffi::OsStr;
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -83,17 +82,18 @@ pub(crate) fn start(command: &mut Command, log: &Path) -> Result<Running> {
     Ok(Running { child })
 }
 
-/// Writes a shell script that sets variables and becomes `program`, with the arguments it is given.
-pub(crate) fn script(
-    path: &Path,
-    variables: &[(&str, &OsStr)],
-    program: &OsStr,
-) -> Result<PathBuf> {
+/// Writes a shell script that becomes `command`, with the arguments that the script is given added.
+pub(crate) fn script(path: &Path, command: &Command) -> Result<PathBuf> {
     let mut text = String::from("#!/bin/sh\n");
-    for (name, value) in variables {
-        text.push_str(&format!("export {name}='{}'\n", value.to_string_lossy()));
+    for (name, value) in command.get_envs() {
+        let value = value.unwrap_or_default().to_string_lossy();
+        text.push_str(&format!("export {}='{value}'\n", name.to_string_lossy()));
     }
-    text.push_str(&format!("exec '{}' \"$@\"\n", program.to_string_lossy()));
+    text.push_str("exec");
+    for word in [command.get_program()].into_iter().chain(command.get_args()) {
+        text.push_str(&format!(" '{}'", word.to_string_lossy()));
+    }
+    text.push_str(" \"$@\"\n");
     std::fs::write(path, text).with_context(|| path.display().to_string())?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))?;
     Ok(path.to_path_buf())

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::oracle::release::Release;
 use crate::rounds::choose;
 use crate::suite::{Outcome, SUITES, Suite, Verdict};
 use crate::{broker, crash, peers, process, suite, tidy, with_peers};
@@ -142,7 +143,7 @@ fn unit() -> Result<Count> {
     };
     // Built first: what does not compile needs no peers.
     process::check(cargo(tests).arg("--no-run"))?;
-    let count = counted(with_peers::beside(cargo(tests).args(flags))?)?;
+    let count = counted(with_peers::beside(cargo(tests).args(flags), Release::default())?)?;
     if count.passed == 0 {
         bail!("no test ran");
     }

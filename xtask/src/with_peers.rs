@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `TEST_RABBITMQ` | RabbitMQ's address |
 //! | `TEST_RABBITMQ_CTL` | a program that is `rabbitmqctl` for it |
+//! | `TEST_RABBITMQ_VERSION` | what that says to `version` |
 //! | `TEST_MONGODB` | MongoDB's address |
 //!
 //! All of them live in a process namespace, which ends them with this program, however it ends.
@@ -13,11 +14,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
 
-use crate::namespace::{INIT, is_root};
+use crate::oracle::release::Release;
 use crate::oracle::{Oracle, Setup};
 use crate::secantus::Secantus;
-use crate::{peers, process};
+use crate::{namespace, process};
 
 /// The hidden command that the inner process is started with.
 pub(crate) const INSIDE: &str = "inside-with-peers";
@@ -28,47 +30,69 @@ const DERIVED: [u16; 3] = [0, 10_000, 20_000];
 /// RabbitMQ's port is one of these, so that all three are below those that the system gives away.
 const PORTS: std::ops::Range<u16> = 2_000..12_000;
 
+/// What `cargo xtask with-peers` is told.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Whose RabbitMQ.
+    #[arg(long, value_enum, default_value_t, value_name = "RELEASE")]
+    rabbitmq: Release,
+    #[arg(last = true, required = true, value_name = "CMD")]
+    words: Vec<String>,
+}
+
+/// What the inner process is told.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Inside {
+    /// The folder of the peers.
+    dir: PathBuf,
+    #[command(flatten)]
+    options: Options,
+}
+
 /// `cargo xtask with-peers -- CMD…`.
-pub(crate) fn run(words: &[String]) -> Result<()> {
-    let [program, args @ ..] = words else { bail!("say what to run") };
-    let mut command = Command::new(program);
-    command.args(args);
-    process::check(&mut beside(&command)?)
+pub(crate) fn run(options: &Options) -> Result<()> {
+    process::check(&mut beside(&options.command()?, options.rabbitmq)?)
 }
 
 /// The command that runs another one beside the peers, which are installed first.
-pub(crate) fn beside(command: &Command) -> Result<Command> {
-    peers::install_servers()?;
-    let dir = place()?;
-    let mut outer = Command::new("setpriv");
-    outer.args(["--pdeathsig", "KILL", "unshare"]);
-    if !is_root() {
-        outer.arg("--map-root-user");
-    }
-    outer.args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"]);
-    outer.args(INIT).arg(std::env::current_exe().context("own path")?).arg(INSIDE).arg(dir);
+pub(crate) fn beside(command: &Command, release: Release) -> Result<Command> {
+    release.install()?;
+    let name = release.to_possible_value().context("a release has a name")?;
+    let mut outer = namespace::own(&[]);
+    outer.arg(std::env::current_exe().context("own path")?).arg(INSIDE).arg(place()?);
+    outer.args(["--rabbitmq", name.get_name(), "--"]);
     outer.arg(command.get_program()).args(command.get_args());
     Ok(outer)
 }
 
-/// The entry of the inner process: the folder of the peers, then the command.
-pub(crate) fn inside(args: &[String]) -> Result<()> {
-    let [dir, program, args @ ..] = args else { bail!("no command") };
-    let dir = Path::new(dir);
+/// The entry of the inner process.
+pub(crate) fn inside(Inside { dir, options }: &Inside) -> Result<()> {
+    options.rabbitmq.open(&runs())?;
+    let rabbitmq = options.rabbitmq.rabbitmq()?;
+    let version = rabbitmq.version.clone();
     let amqp = rabbitmq_port(dir)?;
     let mongodb = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-    let setup =
-        Setup { dir: dir.join("rabbitmq"), amqp, tls: None, config: String::new(), user: None };
+    let setup = Setup {
+        rabbitmq,
+        dir: dir.join("rabbitmq"),
+        amqp,
+        tls: None,
+        config: String::new(),
+        user: None,
+    };
     let control = setup.control(dir)?;
-    let _oracle = Oracle::start(setup)?;
-    let _secantus = Secantus::start(&dir.join("mongodb"), mongodb)?;
+    let oracle = Oracle::start(setup)?;
+    let secantus = Secantus::start(&dir.join("mongodb"), mongodb)?;
     let ran = process::check(
-        Command::new(program)
-            .args(args)
+        options
+            .command()?
             .env("TEST_RABBITMQ", format!("amqp://guest:guest@127.0.0.1:{amqp}"))
             .env("TEST_RABBITMQ_CTL", control)
+            .env("TEST_RABBITMQ_VERSION", version)
             .env("TEST_MONGODB", format!("mongodb://127.0.0.1:{mongodb}/?directConnection=true")),
     );
+    // RabbitMQ's log is made anew by its last lines.
+    drop((oracle, secantus));
     match &ran {
         Ok(()) => std::fs::remove_dir_all(dir).with_context(|| dir.display().to_string())?,
         Err(_) => eprintln!("the peers' logs are in {}", dir.display()),
@@ -76,9 +100,24 @@ pub(crate) fn inside(args: &[String]) -> Result<()> {
     ran
 }
 
+impl Options {
+    /// What is run beside the peers.
+    fn command(&self) -> Result<Command> {
+        let [program, args @ ..] = &*self.words else { bail!("say what to run") };
+        let mut command = Command::new(program);
+        command.args(args);
+        Ok(command)
+    }
+}
+
+/// The folder of all runs that go on.
+fn runs() -> PathBuf {
+    process::peers_dir().join("running")
+}
+
 /// A new folder for the peers of one run. Those of runs that ended are removed.
 fn place() -> Result<PathBuf> {
-    let all = process::peers_dir().join("running");
+    let all = runs();
     std::fs::create_dir_all(&all)?;
     for entry in std::fs::read_dir(&all)? {
         let entry = entry?;

@@ -16,6 +16,23 @@ pub(crate) fn rabbitmq() -> SocketAddr {
     host.parse().unwrap_or_else(|error| panic!("{address}: {error}"))
 }
 
+/// Which RabbitMQ it is: Debian 12's unless we are told.
+pub(crate) fn rabbitmq_version() -> String {
+    std::env::var("TEST_RABBITMQ_VERSION").unwrap_or_else(|_| "3.10.8".to_owned())
+}
+
+/// Whether it is of the 4.x series, which `cargo xtask with-peers --rabbitmq next` runs.
+pub(crate) fn rabbitmq_is_4() -> bool {
+    rabbitmq_version().starts_with("4.")
+}
+
+#[test]
+fn peer_rabbitmq_is_of_the_version_that_we_are_told() {
+    let said = rabbitmqctl(&["version"]);
+    assert_eq!(rabbitmq_version(), said.trim());
+    assert_eq!(rabbitmq_is_4(), said.starts_with("4."));
+}
+
 /// Runs `rabbitmqctl` for that node; what it said.
 #[track_caller]
 pub(crate) fn rabbitmqctl(arguments: &[&str]) -> String {
