@@ -338,7 +338,7 @@ const TABLE: &[Setting<ServeConfig>] = &[
         name: "max_connections",
         value: "NUMBER",
         field: |c| &mut c.max_connections,
-        doc: "Connections at a time; more are closed as soon as they are accepted.",
+        doc: "Connections at a time; one more is refused with 530, and 64 more find the socket closed.",
         ..LIMITS
     },
     Setting {

@@ -248,12 +248,26 @@ fn one_channel_more_than_2047_ends_the_connection() {
 }
 
 #[test]
-fn connections_above_the_limit_are_closed_at_once() {
+fn connections_above_the_limit_are_refused_and_many_closed_at_once() {
     let broker = Broker::with(&["--max-connections", "3"]);
     let open = [(); 3].map(|()| Client::connect(&broker));
-    let mut refused = Wire::tcp(broker.amqp());
-    refused.write(&PROTOCOL_HEADER);
-    assert_eq!(refused.rest(), b"");
+    let login = Login::default();
+    let refused = Client::raw(broker.amqp());
+    let proposed = login.authenticate(&refused);
+    login.tune_and_open(&refused, &proposed);
+    let text = "NOT_ALLOWED - connection refused: node connection limit (3) is reached";
+    refused.expect_close(530, (10, 40), text);
+    eventually("the refused one is gone", || broker.metric("rabbitmq_connections") == 3.0);
+    // Each of 64 says hello; the next one has no chance to.
+    let mut undecided: Vec<Wire> = (0..64).map(|_| Wire::tcp(broker.amqp())).collect();
+    for wire in &mut undecided {
+        wire.write(&PROTOCOL_HEADER);
+        assert!(wire.read().is_some(), "connection.start");
+    }
+    let mut closed = Wire::tcp(broker.amqp());
+    closed.write(&PROTOCOL_HEADER);
+    assert_eq!(closed.rest(), b"");
+    drop(undecided);
     let [first, ..] = open;
     first.close();
     eventually("there is room again", || broker.metric("rabbitmq_connections") == 2.0);

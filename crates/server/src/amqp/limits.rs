@@ -9,9 +9,15 @@ use super::connections::{Connection, Phase};
 use crate::shard::{At, Shard};
 
 impl Shard {
-    /// 530 when the virtual host or the user has as many connections as it may have. For `connection.open`, before the
-    /// permissions of the user are looked at, as in RabbitMQ.
+    /// 530 when the node, the virtual host or the user has as many connections as it may have. For `connection.open`, before
+    /// the permissions of the user are looked at, as in RabbitMQ. Those of the node that are not open yet count, as there.
     pub(crate) fn check_connection_limits(&self, user: &str, vhost: &str) -> Result<(), AmqpError> {
+        let max = self.settings.max_connections;
+        if self.connections.table.len() > max {
+            return Err(refused(format!(
+                "connection refused: node connection limit ({max}) is reached"
+            )));
+        }
         let found = self.broker.vhost_named(vhost);
         let limit = found.and_then(|vhost| vhost.limits.max_connections);
         if limit.is_some() {

@@ -24,6 +24,9 @@ pub(crate) struct Tls {
     pub(crate) login_from: service::tls::LoginFrom,
 }
 
+/// So many connections beyond `max_connections` get as far as `connection.open`, and hear why it is refused.
+const TOLD: usize = 64;
+
 /// Accepts until it is dropped.
 pub(crate) async fn accept(shard: Rc<RefCell<Shard>>, listener: TcpListener, tls: Option<Tls>) {
     loop {
@@ -41,8 +44,8 @@ pub(crate) async fn accept(shard: Rc<RefCell<Shard>>, listener: TcpListener, tls
             let shard = shard.borrow();
             (shard.settings.max_connections, shard.connections.table.len())
         };
-        if max != 0 && open >= max {
-            tracing::warn!("refused a connection from {peer}: max_connections ({max}) are open");
+        if open >= max.saturating_add(TOLD) {
+            tracing::warn!("closed the socket of {peer}: max_connections ({max}) are open");
             continue;
         }
         // Small frames must not wait for the peer's acknowledgement of earlier ones.
