@@ -55,7 +55,8 @@ impl Broker {
             key: consume.key,
             tag: consume.tag,
             no_ack: consume.no_ack,
-            exclusive: consume.exclusive,
+            // Quorum queues pass over it, as RabbitMQ's do.
+            exclusive: consume.exclusive && kind != QueueKind::Quorum,
             priority: args.priority,
             prefetch: consume.prefetch,
             arguments: consume.arguments.clone(),
