@@ -70,10 +70,11 @@ impl Broker {
         let pattern = if access == Access::Write { &granted.write } else { &granted.read };
         for key in keys.iter().map(|key| String::from_utf8_lossy(key)) {
             if !pattern.allows(&key) {
-                // RabbitMQ 3.10.8 does not say which access.
                 let (exchange, user) = (Resource::Exchange.named(exchange, &who.vhost), &who.user);
-                let text =
-                    format!("access to topic '{key}' in {exchange} refused for user '{user}'");
+                let access = access.name();
+                let text = format!(
+                    "{access} access to topic '{key}' in {exchange} refused for user '{user}'"
+                );
                 return Err(AmqpError::new(ReplyCode::AccessRefused, text));
             }
         }

@@ -74,9 +74,9 @@ fn a_limit_is_reached_by_as_many_and_never_below_zero() {
 
 #[test]
 fn topic_permissions_restrict_keys_at_topic_exchanges() {
-    let refused = |key: &str| {
+    let refused = |access: &str, key: &str| {
         format!(
-            "ACCESS_REFUSED - access to topic '{key}' in exchange 't' in vhost '/' refused for user 'bob'"
+            "ACCESS_REFUSED - {access} access to topic '{key}' in exchange 't' in vhost '/' refused for user 'bob'"
         )
     };
     let mut rig = with_bob();
@@ -97,18 +97,18 @@ fn topic_permissions_restrict_keys_at_topic_exchanges() {
          as 2:bob unbind q t /r.x
          as 2:bob bind q d any",
     );
-    assert_eq!(rig.run("as 2:bob publish t eve.x m"), refused("eve.x"));
-    assert_eq!(rig.run("as 2:bob publish t eve.x m user-id=eve"), refused("eve.x"));
-    assert_eq!(rig.run("as 2:bob publish t bob.x m cc=eve.x"), refused("eve.x"));
-    assert_eq!(rig.run("as 2:bob bind q t x"), refused("x"));
-    assert_eq!(rig.run("as 2:bob unbind q t x"), refused("x"));
+    assert_eq!(rig.run("as 2:bob publish t eve.x m"), refused("write", "eve.x"));
+    assert_eq!(rig.run("as 2:bob publish t eve.x m user-id=eve"), refused("write", "eve.x"));
+    assert_eq!(rig.run("as 2:bob publish t bob.x m cc=eve.x"), refused("write", "eve.x"));
+    assert_eq!(rig.run("as 2:bob bind q t x"), refused("read", "x"));
+    assert_eq!(rig.run("as 2:bob unbind q t x"), refused("read", "x"));
     for how in ["restart", "crash"] {
         rig.check(how);
-        assert_eq!(rig.run("as 2:bob publish t eve.x m"), refused("eve.x"));
+        assert_eq!(rig.run("as 2:bob publish t eve.x m"), refused("write", "eve.x"));
     }
     let store = rig.store.as_mut().expect("open");
     rig.broker.clear_topic_permissions(store, "bob", "/", Some("other")).expect("there");
-    assert_eq!(rig.run("as 2:bob publish t eve.x m"), refused("eve.x"));
+    assert_eq!(rig.run("as 2:bob publish t eve.x m"), refused("write", "eve.x"));
     let store = rig.store.as_mut().expect("open");
     rig.broker.clear_topic_permissions(store, "bob", "/", None).expect("there");
     rig.check("as 2:bob publish t eve.x m => nowhere");
@@ -125,7 +125,9 @@ fn a_running_channel_notices_topic_permissions() {
     );
     let store = rig.store.as_mut().expect("open");
     rig.broker.set_topic_permissions(store, "bob", "/", "t", ["^$", "^$"]).expect("valid");
-    assert!(rig.run("as 2:bob publish t k m").starts_with("ACCESS_REFUSED - access to topic 'k'"));
+    assert!(
+        rig.run("as 2:bob publish t k m").starts_with("ACCESS_REFUSED - write access to topic 'k'")
+    );
 }
 
 #[test]

@@ -130,9 +130,10 @@ fn topic_permissions_restrict_keys(kind: BrokerKind) {
     site.ctl(&["set_permissions", "topical", ".*", ".*", ".*"]);
     site.ctl(&["set_topic_permissions", "topical", "amq.topic", r"^{username}\.", "^mine"]);
     let client = Login::user("topical", "secret").open(site.amqp());
-    let refused = |key: &str| {
+    let refused = |access: &str, key: &str| {
+        let access = if kind.is_4() { format!("{access} access") } else { "access".to_owned() };
         format!(
-            "ACCESS_REFUSED - access to topic '{key}' in exchange 'amq.topic' in vhost '/' refused for user 'topical'"
+            "ACCESS_REFUSED - {access} to topic '{key}' in exchange 'amq.topic' in vhost '/' refused for user 'topical'"
         )
     };
     let c = client.channel();
@@ -144,7 +145,7 @@ fn topic_permissions_restrict_keys(kind: BrokerKind) {
     c.publish("amq.direct", "any", "m");
     c.expect_confirms_from(1, 2);
     c.publish("amq.topic", "other", "m");
-    c.expect_close(403, (60, 40), &refused("other"));
+    c.expect_close(403, (60, 40), &refused("write", "other"));
     let c = client.channel();
     c.send(amqp::method::QueueBind {
         queue: "p-topic",
@@ -153,7 +154,7 @@ fn topic_permissions_restrict_keys(kind: BrokerKind) {
         no_wait: false,
         arguments: amqp::value::RawTable(&[]),
     });
-    c.expect_close(403, (50, 20), &refused("yours"));
+    c.expect_close(403, (50, 20), &refused("read", "yours"));
     site.ctl(&["clear_topic_permissions", "topical"]);
     let c = client.channel();
     c.bind("p-topic", "amq.topic", "yours");

@@ -12,6 +12,13 @@ pub(crate) enum BrokerKind {
     RabbitMq,
 }
 
+impl BrokerKind {
+    /// Whether it has the words of RabbitMQ 4.x, as ours has where they differ from those of 3.x.
+    pub(crate) fn is_4(self) -> bool {
+        self == BrokerKind::Leveret || peers::rabbitmq_is_4()
+    }
+}
+
 /// A broker that runs.
 pub(crate) enum Site {
     Leveret(Box<Broker>),

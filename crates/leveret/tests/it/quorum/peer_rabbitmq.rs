@@ -9,7 +9,7 @@ use crate::client::Client;
 use crate::client::arguments::{Queue, queue};
 use crate::client::channel::{Channel, Event};
 use crate::client::login::Login;
-use crate::peers::rabbitmq;
+use crate::peers::{rabbitmq, rabbitmq_is_4};
 
 /// What a declare is answered: `ok`, or code and text. The queue is gone afterwards.
 fn answer(client: &Client, asked: &Queue) -> String {
@@ -100,22 +100,28 @@ fn properties_and_redeclares_are_answered_alike() {
         assert_eq!(answer(&ours, asked), answer(&theirs, asked));
     }
     let limited = quorum(NAME).arg("x-delivery-limit", 5);
+    // A declaration that is wrong in itself and unlike the queue: 4.3 says the latter.
+    let transient = (!rabbitmq_is_4()).then_some(transient);
     let again = [
         queue(NAME).durable(),
         queue(NAME).durable().arg("x-queue-type", "classic"),
-        transient,
         quorum(NAME),
         quorum(NAME).arg("x-delivery-limit", 6),
         limited.clone().arg("x-max-priority", 5),
         limited.clone().arg("x-max-length", 5),
         limited.clone().exclusive(),
     ];
-    for asked in &again {
+    for asked in again.iter().chain(&transient) {
         let said = [&ours, &theirs].map(|client| {
             client.channel().declare(&limited);
             answer(client, asked)
         });
-        assert_eq!(said[0], said[1]);
+        // 4.3 describes the types of both queues in other words.
+        let meant = said.each_ref().map(|said| match said.find(": received") {
+            Some(end) if rabbitmq_is_4() => &said[..end],
+            _ => said,
+        });
+        assert_eq!(meant[0], meant[1], "{said:?}");
     }
     for client in [&ours, &theirs] {
         client.channel().delete(NAME);
@@ -138,12 +144,14 @@ fn deletions_under_a_condition_are_answered_alike() {
     }
 }
 
-/// A nack, a reject and the end of a channel count against the limit, and the third return is one too many for a limit of 2.
+/// A nack and a reject count against the limit, and the third return is one too many for a limit of 2. For 4.3 a nack does
+/// not count.
 #[test]
 fn returns_count_alike() {
     type Back = fn(&Channel, u64);
-    let ways: [Back; 2] = [|c, tag| c.nack(tag, false, true), |c, tag| c.reject(tag, true)];
-    for way in ways {
+    let ways: [(&str, Back); 2] =
+        [("nack", |c, tag| c.nack(tag, false, true)), ("reject", |c, tag| c.reject(tag, true))];
+    for (name, way) in ways {
         let said = [Client::connect(shared()), Login::default().open(rabbitmq())].map(|client| {
             let c = client.channel();
             let dead = queue("counted-dead").exclusive();
@@ -167,6 +175,6 @@ fn returns_count_alike() {
             c.delete("counted");
             (marks, reason)
         });
-        assert_eq!(said[0], said[1]);
+        assert_eq!(said[0] != said[1], rabbitmq_is_4() && name == "nack", "{name}: {said:?}");
     }
 }

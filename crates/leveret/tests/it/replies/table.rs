@@ -9,6 +9,8 @@
 //!   channel 405 50.10 RESOURCE_LOCKED - cannot …   what it hears
 //!   rabbitmq channel 406 …                         what RabbitMQ 3.10.8 says instead
 //!   because a later version does as we do          why that is so
+//!   rabbitmq4 ok                                   what RabbitMQ 4.3 says, where that is neither of the two
+//!   because nobody needs that any more
 //! ```
 
 use std::path::Path;
@@ -32,8 +34,10 @@ pub(super) struct Table {
 pub(super) struct Row {
     pub(super) does: String,
     pub(super) hears: String,
-    /// What RabbitMQ says instead, and why.
+    /// What RabbitMQ 3.10.8 says instead, and why.
     pub(super) rabbitmq: Option<(String, String)>,
+    /// What RabbitMQ 4.3 says instead, and why.
+    pub(super) rabbitmq4: Option<(String, String)>,
 }
 
 impl Table {
@@ -77,13 +81,19 @@ impl Row {
         let mut words = lines.iter().map(|line| line.trim().to_owned());
         let (does, hears) = (words.next().unwrap(), words.next());
         let hears = hears.unwrap_or_else(|| panic!("{does}: what is heard?"));
-        let rabbitmq = words.next().map(|other| {
-            let other =
-                other.strip_prefix("rabbitmq ").unwrap_or_else(|| panic!("{does}: {other}"));
+        let mut row = Row { does, hears, rabbitmq: None, rabbitmq4: None };
+        let does = &row.does;
+        while let Some(other) = words.next() {
+            let (who, other) = other.split_once(' ').unwrap_or_default();
             let why = words.next().and_then(|why| why.strip_prefix("because ").map(str::to_owned));
-            (other.to_owned(), why.unwrap_or_else(|| panic!("{does}: because of what?")))
-        });
-        assert_eq!(words.next(), None, "{does}");
-        Row { does, hears, rabbitmq }
+            let why = why.unwrap_or_else(|| panic!("{does}: because of what?"));
+            let place = match who {
+                "rabbitmq" => &mut row.rabbitmq,
+                "rabbitmq4" => &mut row.rabbitmq4,
+                _ => panic!("{does}: who is {who:?}?"),
+            };
+            assert_eq!(place.replace((other.to_owned(), why)), None, "{does}");
+        }
+        row
     }
 }
