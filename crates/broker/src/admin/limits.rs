@@ -56,7 +56,7 @@ impl Broker {
         let vhost = self.vhost_named_mut(name)?;
         vhost.limits = limits;
         let pos = Record::vhost(vhost).log(store);
-        self.emit(|_| Event::vhost_limits(&limits));
+        self.emit(|_| Event::vhost_limits(name, &limits));
         Ok(pos)
     }
 }

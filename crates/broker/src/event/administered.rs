@@ -63,8 +63,10 @@ impl Event {
     }
 
     /// `vhost.limits.set`, or `vhost.limits.cleared` when there are none.
-    pub(crate) fn vhost_limits(limits: &VhostLimits) -> Event {
-        limits_event(["vhost.limits.set", "vhost.limits.cleared"], limits, |event| event)
+    pub(crate) fn vhost_limits(vhost: &str, limits: &VhostLimits) -> Event {
+        limits_event(["vhost.limits.set", "vhost.limits.cleared"], limits, |event| {
+            event.with("vhost", vhost)
+        })
     }
 
     pub(crate) fn vhost_created(vhost: &Vhost, node: &str) -> Event {

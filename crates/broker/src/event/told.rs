@@ -4,6 +4,7 @@ use amqp::value::{Table, Value};
 
 use crate::ConsumerKey;
 use crate::exchange::ExchangeSpec;
+use crate::queue::args::QueueKind;
 use crate::queue::{ConsumerSpec, Queue};
 use crate::user::Resource;
 
@@ -21,11 +22,14 @@ pub(crate) struct Named<'a> {
 
 impl Event {
     pub(crate) fn queue_created(queue: &Queue, node: &str, by: &str) -> Event {
+        let event = Event::new("queue.created").by(by).with("type", queue.args.kind.module());
+        let event = event.flag("exclusive", queue.exclusive.is_some());
         let owner = queue.exclusive.map_or(String::new(), |conn| pid(node, conn, 0));
-        Event::new("queue.created")
-            .by(by)
-            .flag("exclusive", queue.exclusive.is_some())
-            .with("owner_pid", &*owner)
+        let event = match queue.args.kind {
+            QueueKind::Classic => event.with("owner_pid", &*owner),
+            QueueKind::Quorum => event,
+        };
+        event
             .terms("arguments", &queue.arguments)
             .flag("auto_delete", queue.auto_delete)
             .flag("durable", queue.durable)
@@ -34,7 +38,7 @@ impl Event {
     }
 
     pub(crate) fn queue_deleted(queue: &Queue, by: &str) -> Event {
-        gone("queue.deleted", by, &queue.name, &queue.vhost)
+        gone("queue.deleted", by, &queue.name, &queue.vhost).with("type", queue.args.kind.module())
     }
 
     pub(crate) fn exchange_created(spec: &ExchangeSpec, vhost: &str, by: &str) -> Event {

@@ -57,25 +57,42 @@ fn declaring_and_deleting_is_told() {
             (
                 "queue q durable x-max-length=i32:5 => q 0 0",
                 &[
-                    "queue.created {user_who_performed_action=guest exclusive=Bool(false) owner_pid= \
+                    "queue.created {user_who_performed_action=guest type=rabbit_classic_queue exclusive=Bool(false) owner_pid= \
                    arguments=[{<<\"x-max-length\">>,signedint,5}] auto_delete=Bool(false) \
                    durable=Bool(true) name=q vhost=/}",
                 ],
             ),
             ("queue q durable x-max-length=i32:5 => q 0 0", &[]),
             (
+                "queue qq durable x-queue-type=quorum => qq 0 0",
+                &["queue.created {user_who_performed_action=guest type=rabbit_quorum_queue \
+                   exclusive=Bool(false) arguments=[{<<\"x-queue-type\">>,longstr,<<\"quorum\">>}] \
+                   auto_delete=Bool(false) durable=Bool(true) name=qq vhost=/}"],
+            ),
+            (
+                "delete-queue qq => 0",
+                &["queue.deleted {user_who_performed_action=guest name=qq vhost=/ \
+                     type=rabbit_quorum_queue}"],
+            ),
+            (
                 "as 9 queue own exclusive auto-delete => own 0 0",
-                &["queue.created {user_who_performed_action=guest exclusive=Bool(true) \
+                &[
+                    "queue.created {user_who_performed_action=guest type=rabbit_classic_queue exclusive=Bool(true) \
                    owner_pid=<leveret@localhost.1.9.0> arguments=[] auto_delete=Bool(true) \
-                   durable=Bool(false) name=own vhost=/}"],
+                   durable=Bool(false) name=own vhost=/}",
+                ],
             ),
             (
                 "close 9",
-                &["queue.deleted {user_who_performed_action=rmq-internal name=own vhost=/}"],
+                &[
+                    "queue.deleted {user_who_performed_action=rmq-internal name=own vhost=/ type=rabbit_classic_queue}",
+                ],
             ),
             (
                 "delete-queue q => 0",
-                &["queue.deleted {user_who_performed_action=guest name=q vhost=/}"],
+                &[
+                    "queue.deleted {user_who_performed_action=guest name=q vhost=/ type=rabbit_classic_queue}",
+                ],
             ),
             ("delete-queue q => 0", &[]),
             (
@@ -124,7 +141,7 @@ fn bindings_are_told_with_all_that_goes_with_them() {
                 "delete-queue q => 0",
                 &[
                     &binding("deleted", "rmq-internal", "k", ("queue", "q"), "amq.topic"),
-                    "queue.deleted {user_who_performed_action=guest name=q vhost=/}",
+                    "queue.deleted {user_who_performed_action=guest name=q vhost=/ type=rabbit_classic_queue}",
                 ],
             ),
         ],
@@ -159,7 +176,7 @@ fn consumers_are_told() {
                 "cancel q c",
                 &[
                     &gone("c"),
-                    "queue.deleted {user_who_performed_action=rmq-internal name=q vhost=/}",
+                    "queue.deleted {user_who_performed_action=rmq-internal name=q vhost=/ type=rabbit_classic_queue}",
                 ],
             ),
         ],
@@ -181,7 +198,7 @@ fn a_queue_that_goes_takes_its_consumers_along() {
             &[
                 "consumer.deleted {user_who_performed_action=guest queue=q vhost=/ \
                  channel=<leveret@localhost.1.1.1> consumer_tag=a}",
-                "queue.deleted {user_who_performed_action=guest name=q vhost=/}",
+                "queue.deleted {user_who_performed_action=guest name=q vhost=/ type=rabbit_classic_queue}",
             ],
         )],
     );
@@ -288,7 +305,7 @@ const ADMINISTERED: &[Row] = &[
             order(rig, |broker, store| broker.set_vhost_limits(store, "/", limits));
         },
         &[
-            "vhost.limits.set {max-connections=5 max-queues=6 user_who_performed_action=rmq-cli name=limits}",
+            "vhost.limits.set {max-connections=5 max-queues=6 vhost=/ user_who_performed_action=rmq-cli name=limits}",
         ],
     ),
     (

@@ -93,7 +93,7 @@ fn a_connection_tells_of_itself_from_login_to_end() {
     client.close();
     expect(&watch, "channel.closed", closed, &[]);
     let pid = [("pid", made.get("pid").unwrap().clone())];
-    expect(&watch, "connection.closed", "node pid name user_provided_name", &pid);
+    expect(&watch, "connection.closed", "node client_properties pid name user_provided_name", &pid);
 }
 
 #[test]
@@ -140,5 +140,10 @@ fn what_administrators_do_is_told() {
     expect(&watch, "user.created", "user_who_performed_action name", std::slice::from_ref(&by));
     broker.ctl(&["set_vhost_limits", "-p", "/", r#"{"max-queues": 9}"#]);
     let limit = ("max-queues", Value::I64(9));
-    expect(&watch, "vhost.limits.set", "max-queues user_who_performed_action name", &[by, limit]);
+    expect(
+        &watch,
+        "vhost.limits.set",
+        "max-queues vhost user_who_performed_action name",
+        &[by, limit],
+    );
 }

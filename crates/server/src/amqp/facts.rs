@@ -131,6 +131,7 @@ impl Connection {
     pub(crate) fn closed_event(&self, node: &str) -> Event {
         let event = Event::new("connection.closed")
             .with("node", node)
+            .terms("client_properties", &self.facts.client_properties)
             .with("pid", &*self.pid(node))
             .with("name", &*self.facts.name);
         self.with_own_name(event)

@@ -199,7 +199,7 @@ impl Shard {
         };
         self.broker
             .authenticate(&user, &password, connection.loopback)
-            .map_err(|error| Refusal { reason: format!("user '{user}': {error}"), user })
+            .map_err(|error| Refusal { reason: error.to_string(), user })
     }
 
     fn refuse(&mut self, conn: usize, mechanism: &str, refusal: &Refusal) -> Flow {
