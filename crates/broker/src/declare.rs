@@ -177,7 +177,7 @@ impl Broker {
         if declare.passive {
             let id = self.usable_queue(who, &name)?;
             if let Some(queue) = self.queues.get_mut(id) {
-                queue.touch(cx.now);
+                queue.declared_again(cx.now);
             }
             return Ok(self.declared(id, 0));
         }
@@ -197,7 +197,7 @@ impl Broker {
         if let Some(id) = self.vhost(who)?.queue(&name) {
             self.check_same_queue(who, id, &QueueDeclare { arguments: &augmented, ..declare })?;
             if let Some(queue) = self.queues.get_mut(id) {
-                queue.touch(cx.now);
+                queue.declared_again(cx.now);
             }
             return Ok(self.declared(id, 0));
         }

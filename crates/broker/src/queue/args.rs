@@ -275,7 +275,7 @@ pub const ARGS: &[Arg<QueueArgs>] = &[
         "x-expires",
         Ty::MillisAboveZero,
         |args, v| args.expires = count(v),
-        "Deletes the queue after this many milliseconds without consumer, get or declare.",
+        "Deletes the queue after this many milliseconds without consumer, get or, if it is classic, declare.",
     ),
     row(
         "x-message-ttl",

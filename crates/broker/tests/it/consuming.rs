@@ -56,6 +56,22 @@ fn an_unused_queue_expires() {
 }
 
 #[test]
+fn an_unused_quorum_queue_expires_though_it_is_declared_again() {
+    check(
+        "queue q durable x-queue-type=quorum x-expires=100 => q 0 0
+         at 1000050
+         get q no-ack                   => empty
+         at 1000099
+         queue q passive                => q 0 0
+         queue q durable x-queue-type=quorum x-expires=100 => q 0 0
+         at 1000149
+         queues                         => q
+         at 1000151
+         queues                         => ",
+    );
+}
+
+#[test]
 fn messages_for_a_deleted_queue_are_forgotten() {
     check(
         "queue q                        => q 0 0
