@@ -16,12 +16,11 @@ const DIALOG_PEER: &str = "dialog";
 /// The peers of modules that read JSON (`dmq_peer_id`'s defaults in 5.6 to 6.1).
 const MODULES: &[&str] = &[HTABLE_PEER, DIALOG_PEER, "presence", "rtpengine", "usrloc"];
 
-/// The fields that a module takes for texts, wherever they stand.
+/// The fields that `htable` takes for texts; what else it has are numbers, and cells.
+const HTABLE_TEXTS: &[&str] = &["htname", "cname", "strval"];
+
+/// The fields that the others take for texts, wherever they stand.
 const TEXTS: &[&str] = &[
-    // htable
-    "htname",
-    "cname",
-    "strval",
     // dialog
     "callid",
     "from_uri",
@@ -91,7 +90,7 @@ pub(crate) fn check(peer: &str, body: &[u8]) -> Result<(), String> {
     }
     let body: Value = serde_json::from_slice(body).map_err(|error| error.to_string())?;
     check_object(&body)?;
-    check_texts(&body)?;
+    check_texts(&body, if peer == HTABLE_PEER { HTABLE_TEXTS } else { TEXTS })?;
     if peer == DIALOG_PEER && body["action"] == DIALOG_UPDATE && body["callid"].is_null() {
         return Err("there is no callid".into());
     }
@@ -128,17 +127,17 @@ fn check_object(value: &Value) -> Result<(), String> {
 }
 
 /// Texts are texts, however deep they stand.
-fn check_texts(value: &Value) -> Result<(), String> {
+fn check_texts(value: &Value, texts: &[&str]) -> Result<(), String> {
     match value {
-        Value::Array(values) => values.iter().try_for_each(check_texts),
+        Value::Array(values) => values.iter().try_for_each(|value| check_texts(value, texts)),
         Value::Object(fields) => fields.iter().try_for_each(|(name, value)| match value {
             Value::String(_) => Ok(()),
-            _ if TEXTS.contains(&name.as_str()) => Err(format!("{name} is not a text")),
+            _ if texts.contains(&name.as_str()) => Err(format!("{name} is not a text")),
             Value::Object(variables) if name == VARIABLES => {
                 let all = variables.values().all(Value::is_string);
                 if all { Ok(()) } else { Err(format!("a field of {name} is not a text")) }
             }
-            _ => check_texts(value),
+            _ => check_texts(value, texts),
         }),
         _ => Ok(()),
     }
@@ -147,7 +146,7 @@ fn check_texts(value: &Value) -> Result<(), String> {
 /// What else `htable` has are numbers.
 fn check_numbers(value: &Value) -> Result<(), String> {
     let Some(fields) = value.as_object() else { return Ok(()) };
-    let is_text = |name: &str| name == "cells" || TEXTS.contains(&name);
+    let is_text = |name: &str| name == "cells" || HTABLE_TEXTS.contains(&name);
     match fields.iter().find(|(name, value)| !is_text(name) && !value.is_number()) {
         Some((name, _)) => Err(format!("{name} is not a number")),
         None => Ok(()),

@@ -338,7 +338,7 @@ const TABLE: &[Setting<ServeConfig>] = &[
         name: "max_connections",
         value: "NUMBER",
         field: |c| &mut c.max_connections,
-        doc: "Connections at a time; one more is refused with 530, and 64 more find the socket closed.",
+        doc: "Connections at a time; more are refused with 530, and beyond 64 of those closed as soon as they are accepted.",
         ..LIMITS
     },
     Setting {

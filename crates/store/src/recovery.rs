@@ -181,8 +181,7 @@ fn later_synced(files: &[LogFile], from: u64) -> Result<u64, OpenError> {
         headers(file, if n == 0 { from } else { 0 }, |header| {
             synced = synced.max(header.synced);
             ControlFlow::Continue(())
-        })
-        .map_err(|e| OpenError::io(&file.path, e))?;
+        })?;
     }
     Ok(synced)
 }
@@ -192,11 +191,11 @@ fn headers(
     file: &LogFile,
     from: u64,
     mut visit: impl FnMut(FrameHeader) -> ControlFlow<()>,
-) -> io::Result<()> {
+) -> Result<(), OpenError> {
     let mut buf = vec![0; READ];
     let mut at = from;
     while at < file.len {
-        let got = file.file.read_at(&mut buf, at)?;
+        let got = file.file.read_at(&mut buf, at).map_err(|e| OpenError::io(&file.path, e))?;
         if got == 0 {
             break;
         }

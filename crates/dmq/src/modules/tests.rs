@@ -23,6 +23,7 @@ fn what_ends_a_kamailio_is_not_sent_to_its_peers() {
         "{\"cells\":[{\"htname\":null}]}",
         "{\"action\":2,\"htname\":\"t\",\"cname\":\"k\",\"type\":2,\"strval\":null}",
         "{\"action\":\"2\"}",
+        "{\"action\":2,\"user\":\"of another module\"}",
         "{\"action\":2,\"strval\":{\"a\":1}}",
     ] {
         assert!(check("htable", body.as_bytes()).is_err(), "{body}");

@@ -50,7 +50,6 @@ fn first_header(file: &LogFile) -> Result<Option<FrameHeader>, OpenError> {
     headers(file, 0, |header| {
         found = Some(header);
         ControlFlow::Break(())
-    })
-    .map_err(|e| OpenError::io(&file.path, e))?;
+    })?;
     Ok(found)
 }

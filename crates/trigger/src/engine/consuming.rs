@@ -207,7 +207,7 @@ impl Engine {
         let was = std::mem::replace(&mut self.consuming.want, want);
         let qos = self.consuming.qos(want);
         let Consuming { queue, no_ack, arguments, .. } = &mut self.consuming;
-        let no_ack = *no_ack;
+        let (no_ack, asked) = (*no_ack, !arguments.is_empty());
         let change = async {
             if was != Want::Nothing {
                 open.connection.cancel(open.channel, CONSUMER).await?;
@@ -220,7 +220,13 @@ impl Engine {
             Ok(())
         };
         match tokio::time::timeout(PATIENCE, change).await {
-            Ok(Ok(())) => self.settled_down(),
+            Ok(Ok(())) => {
+                if asked && self.consuming.arguments.is_empty() {
+                    let (trigger, queue) = (&self.definition.name, &self.consuming.queue);
+                    tracing::info!(trigger, "the queue {queue} takes no x-consumer-timeout");
+                }
+                self.settled_down();
+            }
             Ok(Err(Error::Channel(closed))) => self.refused(&closed.text),
             // What is wrong with the connection is said by itself.
             Ok(Err(_)) => {}

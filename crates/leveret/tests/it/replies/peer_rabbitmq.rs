@@ -12,9 +12,7 @@ fn compare(file: &str) {
     let four = peers::rabbitmq_is_4();
     let (table, mut wrong) = (Table::read(file), String::new());
     table.run(&site, |row, login| {
-        // Where a text has several lines, the first one says what is meant.
         let heard = script::hears(site.amqp(), login, &row.does);
-        let heard = heard.lines().next().unwrap_or_default();
         let (ours, does) = (&row.hears, &row.does);
         let other = match &row.rabbitmq4 {
             Some(other) if four => Some(other),

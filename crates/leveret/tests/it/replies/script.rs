@@ -154,9 +154,9 @@ fn connection_closed(client: &Client, method: &Method<'_>) -> String {
     heard
 }
 
-/// Names that a broker makes up are all the same.
+/// Names that a broker makes up are all the same. A text of several lines is one line.
 fn closed(what: &str, code: u16, (class, method): (u16, u16), text: &str) -> String {
-    let mut text = text.to_owned();
+    let mut text = text.replace('\n', "\\n");
     if let Some(at) = text.find("'amq.gen-") {
         let end = text[at + 1..].find('\'').map_or(text.len(), |end| at + 1 + end);
         text.replace_range(at + 9..end, "…");
